@@ -1,0 +1,166 @@
+//! The wire between `berth-cni` and `berthd`: what is asked, what is answered, and the limits both sides keep.
+//!
+//! One request and one reply per connection on a unix stream socket, each a big-endian `u32` length followed by
+//! that many bytes of JSON. A request that needs the pod's network namespace carries its descriptor (SCM_RIGHTS)
+//! on the first byte. This module has no I/O; `frame` does the framing for blocking sockets.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// Version of this wire. Both sides refuse another one by name, so that a plugin and a daemon of different
+/// releases fail with a sentence instead of a decoding error.
+pub const PROTOCOL: u32 = 1;
+
+/// Where the daemon listens (directory 0700, socket 0600).
+pub const SOCKET_PATH: &str = "/run/berth/berthd.sock";
+
+/// Where a DEL that found no daemon leaves its tombstone, one JSON [`DelRequest`] a file.
+pub const TOMBSTONE_DIR: &str = "/run/berth/tombstones";
+
+/// The largest frame, in bytes: as much as the plugin accepts on stdin.
+pub const MAX_FRAME: usize = 8 << 20;
+
+/// One request. `invocation` names the plugin process that asks: a request repeated by the same process after a
+/// lost connection converges on what the first one did, one from another process is a second ADD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// [`PROTOCOL`] of the sender.
+    pub protocol: u32,
+    /// Unique per plugin process, opaque to the daemon.
+    pub invocation: String,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum Ask {
+    /// Give the sandbox an address and an interface. Needs exactly one descriptor: the pod's network namespace.
+    Add(AddRequest),
+    /// Take back what an ADD gave. Carries the namespace's descriptor when it still exists, else none.
+    Del(DelRequest),
+    /// The daemon's state for people and tools (`berthd status`); no descriptor.
+    State,
+}
+
+/// The CNI attachment: the key of all state (CNI spec, "Section 2: Execution Protocol").
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttachmentId {
+    /// Network name of the configuration list.
+    pub network: String,
+    /// `CNI_CONTAINERID`.
+    pub container_id: String,
+    /// `CNI_IFNAME`.
+    pub ifname: String,
+}
+
+/// The pod as `CNI_ARGS` names it; absent for runtimes that are not Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodName {
+    /// `K8S_POD_NAMESPACE`.
+    pub namespace: String,
+    /// `K8S_POD_NAME`.
+    pub name: String,
+    /// `K8S_POD_UID`, where the runtime sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+/// What ADD asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddRequest {
+    /// The attachment to make.
+    pub id: AttachmentId,
+    /// The pod, if the runtime said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+    /// `CNI_NETNS` as given: for logs and the runtime caches only, the descriptor is what is used.
+    pub netns: String,
+    /// Whether the interface is to be made or one that an earlier plugin of the chain made gets the address.
+    pub interface: Interface,
+    /// Prefix of the host veth's name, from the plugin's configuration (`vethPrefix`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub veth_prefix: Option<String>,
+    /// MTU of the pod's interface in bytes, from the plugin's configuration (`mtu`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+}
+
+/// Where the pod's interface comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interface {
+    /// berth is first in the list: it must not exist yet.
+    Create,
+    /// berth stands behind a plugin that made it: it must exist and be a veth whose peer is on the host.
+    Existing,
+}
+
+/// What DEL asks; also the content of a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DelRequest {
+    /// The attachment to undo.
+    pub id: AttachmentId,
+    /// The pod, if the runtime said so: for logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+}
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// [`PROTOCOL`] of the sender.
+    pub protocol: u32,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The attachment stands.
+    Added(Added),
+    /// Nothing of the attachment is left that matters to anyone.
+    Deleted,
+    /// The daemon's state, free-form JSON for `berthd status`.
+    State {
+        /// The document.
+        state: serde_json::Value,
+    },
+    /// It could not be done.
+    Failed(Failure),
+}
+
+/// An attachment that stands: all that the CNI result needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    /// The pod's address; the host prefix is /32.
+    pub address: Ipv4Addr,
+    /// Next hop inside the pod, 169.254.1.1 as with aws-node.
+    pub gateway: Ipv4Addr,
+    /// Name of the host's end of the veth.
+    pub host_ifname: String,
+    /// MAC of the host's end, lower case with colons.
+    pub host_mac: String,
+    /// MAC of the pod's end.
+    pub pod_mac: String,
+    /// MTU of the pod's interface, bytes.
+    pub mtu: u32,
+}
+
+/// Why a request failed, in the words that end up in the pod's events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// CNI error code (spec "Error"; 11 = try again later, 100 and up are ours).
+    pub code: u32,
+    /// The typed reason's name, for tools: `SubnetFull`, `Throttled`, ...
+    pub reason: String,
+    /// One line, what happened.
+    pub msg: String,
+    /// One line, why and what to do; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub details: String,
+}

@@ -1,1 +1,3 @@
-//! x
+//! The node daemon of berth. The library holds everything but the choice of adapters, which `main` makes.
+
+pub mod dataplane;

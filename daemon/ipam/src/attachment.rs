@@ -1,0 +1,78 @@
+//! An attachment: one interface of one sandbox, which has one address for as long as it lives.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::eni::EniId;
+use crate::time::Timestamp;
+
+/// The key of an attachment, as the CNI spec has it (section 2, "a network attachment is identified by ...").
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttachmentKey {
+    /// Network name.
+    pub network: String,
+    /// `CNI_CONTAINERID`.
+    pub container_id: String,
+    /// `CNI_IFNAME`.
+    pub ifname: String,
+}
+
+impl fmt::Display for AttachmentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.network, self.container_id, self.ifname)
+    }
+}
+
+/// The Kubernetes pod behind a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodName {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID, where the runtime tells it.
+    pub uid: Option<String>,
+}
+
+/// Who made the pod's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PodInterface {
+    /// We do: a veth.
+    Created,
+    /// A plugin before us did; it gets our address besides its own.
+    Existing,
+}
+
+/// A live attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its key.
+    pub key: AttachmentKey,
+    /// The pod, if known.
+    pub pod: Option<PodName>,
+    /// The plugin process that asked for it.
+    pub invocation: String,
+    /// Who made the interface.
+    pub interface: PodInterface,
+    /// `vethPrefix` of the plugin's configuration.
+    pub veth_prefix: Option<String>,
+    /// `mtu` of the plugin's configuration, bytes.
+    pub mtu: Option<u32>,
+    /// `CNI_NETNS` as given.
+    pub netns: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The ENI that holds the address.
+    pub eni: EniId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Since when by the wall clock, Unix nanoseconds: aws-node's `allocationTimestamp`, used for nothing else.
+    pub wall_nanos: u64,
+    /// Whether its ADD was answered. One that was not may be asked for again by another process.
+    pub answered: bool,
+    /// Index of the host's link, once known.
+    pub host_ifindex: Option<u32>,
+}

@@ -1,0 +1,90 @@
+//! An ENI of this node and its life.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::mac::Mac;
+use crate::time::Timestamp;
+
+/// `eni-...`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EniId(pub String);
+
+impl fmt::Display for EniId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whose an ENI is, which says what may be done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ownership {
+    /// The node's first: pods use its secondary addresses, it is never detached.
+    Primary,
+    /// Made by us (or by aws-node before us) for pods.
+    Ours,
+    /// Somebody else's (`no_manage`, trunk, branch, efa-only, another card): never touched, its slot counts as taken.
+    Foreign,
+}
+
+/// Where an ENI is in its life. It moves down this list only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EniState {
+    /// Exists, not attached.
+    Created,
+    /// Attached as far as EC2 says; its link is awaited or being set up.
+    Attaching {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Pods may use it.
+    Ready {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Empty and unwanted: nothing is handed out any more.
+    Draining,
+    /// Off the instance, to be deleted.
+    Detached,
+}
+
+/// An ENI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eni {
+    /// Its id.
+    pub id: EniId,
+    /// Its MAC, by which its link is found.
+    pub mac: Mac,
+    /// Its place on the instance; for one not attached yet, the place it will have.
+    pub device_index: u32,
+    /// The address that it cannot lose; no pod has it.
+    pub primary_address: Ipv4Addr,
+    /// Its subnet's CIDR.
+    pub subnet: Ipv4Net,
+    /// Whose it is.
+    pub ownership: Ownership,
+    /// Where it is in its life.
+    pub state: EniState,
+    /// `eni-attach-...`, once attached.
+    pub attachment_id: Option<String>,
+    /// Whether it goes with the instance.
+    pub delete_on_termination: bool,
+}
+
+impl Eni {
+    /// Whether pods may get its addresses now.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state, EniState::Ready { .. })
+    }
+
+    /// Whether addresses on it will be of use: it is ready or on its way to be.
+    pub fn is_coming(&self) -> bool {
+        matches!(self.state, EniState::Created | EniState::Attaching { .. })
+    }
+}

@@ -1,0 +1,60 @@
+//! What an operator may set, as far as decisions depend on it. Reading it from the environment is the shell's.
+
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use crate::desired::{MarkMask, Randomize};
+
+/// Settings of the host network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSettings {
+    /// Prefix of the host veths' names (AWS_VPC_K8S_CNI_VETHPREFIX), 4 characters at most.
+    pub veth_prefix: String,
+    /// MTU of ENI links, bytes (AWS_VPC_ENI_MTU).
+    pub eni_mtu: u32,
+    /// MTU of pod interfaces, bytes (POD_MTU; the ENI's when unset).
+    pub pod_mtu: u32,
+    /// No SNAT on the node (AWS_VPC_K8S_CNI_EXTERNALSNAT).
+    pub external_snat: bool,
+    /// CIDRs outside the VPC that see the pod's own address (AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS).
+    pub exclude_snat: Vec<Ipv4Net>,
+    /// How SNAT chooses ports (AWS_VPC_K8S_CNI_RANDOMIZESNAT).
+    pub randomize: Randomize,
+    /// The mark bits that steer packets to secondary ENIs (BERTH_MARK_MASK).
+    pub mask: MarkMask,
+}
+
+impl Default for NetworkSettings {
+    fn default() -> Self {
+        Self {
+            veth_prefix: "eni".to_owned(),
+            // Jumbo frames, the VPC's own limit (EC2 user guide, "Network MTU").
+            eni_mtu: 9001,
+            pod_mtu: 9001,
+            external_snat: false,
+            exclude_snat: Vec::new(),
+            randomize: Randomize::default(),
+            mask: MarkMask::DEFAULT,
+        }
+    }
+}
+
+/// Settings of the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// How long a freed address rests before another pod may have it (IP_COOLDOWN_PERIOD).
+    pub cooldown: Duration,
+    /// Highest number of ENIs, if lower than the instance type's (MAX_ENI).
+    pub max_eni: Option<u32>,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        // aws-node's default: long enough for kube-proxy on every node to forget the old endpoint.
+        Self {
+            cooldown: Duration::from_secs(30),
+            max_eni: None,
+        }
+    }
+}

@@ -1,3 +1,4 @@
 //! The node daemon of berth. The library holds everything but the choice of adapters, which `main` makes.
 
 pub mod dataplane;
+pub mod report;

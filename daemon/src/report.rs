@@ -1,0 +1,114 @@
+//! The daemon's state as `berthd status` shows it: one document, written by the actor, read by people and tools.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole document.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of the daemon.
+    pub version: String,
+    /// Instance id, once known.
+    pub instance_id: Option<String>,
+    /// Instance type, once known.
+    pub instance_type: Option<String>,
+    /// Highest number of ENIs, the primary included; 0 while unknown.
+    pub max_enis: u32,
+    /// Secondary addresses an ENI can have; 0 while unknown.
+    pub addresses_per_eni: u32,
+    /// The ENIs.
+    pub enis: Vec<EniReport>,
+    /// Secondary addresses by state, over all ENIs.
+    pub addresses: AddressCounts,
+    /// The attachments.
+    pub attachments: Vec<AttachmentReport>,
+    /// ADDs that wait for an address.
+    pub waiting: Vec<WaitingReport>,
+    /// Calls to EC2 in flight, and those whose outcome is unknown.
+    pub intents: Vec<String>,
+    /// Why the pool is not as the planner wants it, in words.
+    pub reasons: Vec<String>,
+    /// Calls to EC2 since the daemon started, by action.
+    pub ec2_calls: BTreeMap<String, u64>,
+    /// Every setting with its value and where it came from.
+    pub settings: Vec<SettingReport>,
+}
+
+/// How many addresses are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressCounts {
+    /// All that EC2 has given this node for pods.
+    pub held: u32,
+    /// A pod has it.
+    pub used: u32,
+    /// Freed less than the cooldown ago; counts as used for the pool.
+    pub cooling: u32,
+    /// May be given to the next pod.
+    pub free: u32,
+    /// Known to EC2 only; rests until that is certain.
+    pub quarantined: u32,
+    /// On its way back to EC2.
+    pub unassigning: u32,
+}
+
+/// One ENI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EniReport {
+    /// `eni-...`.
+    pub id: String,
+    /// Its MAC.
+    pub mac: String,
+    /// Its place on the instance.
+    pub device_index: u32,
+    /// `primary`, `ours` or `foreign`.
+    pub ownership: String,
+    /// `created`, `attaching`, `ready`, `draining` or `detached`.
+    pub state: String,
+    /// Its primary address.
+    pub primary_address: Ipv4Addr,
+    /// Its secondary addresses by state.
+    pub addresses: AddressCounts,
+    /// The addresses themselves with their states.
+    pub held: BTreeMap<Ipv4Addr, String>,
+}
+
+/// One attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachmentReport {
+    /// Network name.
+    pub network: String,
+    /// Container id.
+    pub container_id: String,
+    /// Interface name in the pod.
+    pub ifname: String,
+    /// `namespace/name`, where known.
+    pub pod: Option<String>,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its ENI.
+    pub eni: String,
+}
+
+/// One ADD that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingReport {
+    /// The attachment, `network/container id/ifname`.
+    pub attachment: String,
+    /// For how long it has waited, milliseconds.
+    pub waited_ms: u64,
+    /// What it waits for.
+    pub reason: String,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingReport {
+    /// The variable's name.
+    pub name: String,
+    /// Its effective value.
+    pub value: String,
+    /// `environment` or `default`.
+    pub source: String,
+}

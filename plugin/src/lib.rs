@@ -1,3 +1,25 @@
 //! The contract between the CNI plugin `berth-cni` and the daemon `berthd`, and the plugin's own logic.
+//!
+//! The plugin speaks the CNI protocol (0.3.0 to 1.1.0) to the runtime and the contract to the daemon; it makes no
+//! netlink call, keeps no state but the tombstone of a DEL that met no daemon, and never outlives its deadline.
 
 pub mod contract;
+pub mod frame;
+pub mod tombstone;
+
+mod add;
+mod args;
+mod call;
+mod client;
+mod config;
+mod del;
+mod env;
+mod error;
+mod netns;
+mod prev_result;
+mod result;
+mod stdin;
+mod version;
+
+pub use call::run;
+pub use error::answer_panics;

@@ -1,0 +1,107 @@
+//! One call of the plugin, from the environment to the exit status: which verb it is, whether it may be answered, and
+//! what is printed. The order of the checks is the reference's: environment, stdin, JSON and name, verb, version.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::contract::AttachmentId;
+use crate::env::{Environment, Verb};
+use crate::error::{self, Error, code};
+use crate::version::{self, Version};
+use crate::{add, del, stdin};
+
+/// A call that passed the checks that ADD and DEL have in common.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) environment: Environment,
+    pub(crate) config: Config,
+    pub(crate) id: AttachmentId,
+    pub(crate) version: Version,
+    pub(crate) deadline: Instant,
+}
+
+/// Answers the call that the process's environment and stdin describe: at most one JSON document on stdout, and exit
+/// status 0 for success or 1.
+pub fn run() -> ExitCode {
+    let mut version = None;
+    let answer = perform(Instant::now(), &mut version);
+    let printed = match &answer {
+        Ok(None) => Ok(()),
+        Ok(Some(result)) => error::print(result),
+        Err(failure) => {
+            error::print(&reworded(failure.clone()).to_json(version.map(Version::as_str)))
+        }
+    };
+    // A result that nobody received is no success.
+    if answer.is_ok() && printed.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Checks and carries out one call. `version` is set as soon as it is known, since errors carry it.
+fn perform(started: Instant, version: &mut Option<Version>) -> Result<Option<Value>, Error> {
+    if std::env::var_os("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
+        introduce();
+    }
+    let environment = Environment::read(|name| std::env::var_os(name))?;
+    if environment.verb == Verb::Version {
+        return Ok(Some(version::answer(&stdin::glance())));
+    }
+    let deadline = started + environment.verb.limit();
+    let config = Config::parse(&stdin::read(deadline)?)?;
+    *version = Version::named(config.version());
+    let network = config.name()?.to_owned();
+    if let Verb::Unknown(name) = &environment.verb {
+        return Err(Error::new(
+            code::ENVIRONMENT,
+            format!("unknown CNI_COMMAND: {name}"),
+        ));
+    }
+    let version = Version::negotiate(config.version(), &environment.verb)?;
+    let id = AttachmentId {
+        network,
+        container_id: environment.container_id.clone(),
+        ifname: environment.ifname.clone(),
+    };
+    let verb = environment.verb.clone();
+    let call = Call {
+        environment,
+        config,
+        id,
+        version,
+        deadline,
+    };
+    match verb {
+        Verb::Add => add::add(&call).map(Some),
+        Verb::Del => del::del(&call).map(|()| None),
+        // Saying so is better than a success that checked or cleaned nothing. The code is the one for a value of
+        // CNI_COMMAND that a plugin cannot serve.
+        verb => Err(Error::new(
+            code::ENVIRONMENT,
+            format!("CNI_COMMAND {verb} is not implemented by this release of berth-cni"),
+        )),
+    }
+}
+
+/// DEL's errors have words to avoid, whatever check or daemon they come from.
+fn reworded(failure: Error) -> Error {
+    if std::env::var_os("CNI_COMMAND").is_some_and(|command| command == "DEL") {
+        failure.for_del()
+    } else {
+        failure
+    }
+}
+
+/// For people who start the plugin by hand; the runtime reads stdout.
+fn introduce() {
+    let versions = Version::ALL.map(Version::as_str).join(", ");
+    error::note(&format!(
+        "CNI plugin of berth {}; CNI protocol versions: {versions}",
+        env!("CARGO_PKG_VERSION")
+    ));
+}

@@ -1,0 +1,224 @@
+//! Asks the daemon. One question, or one that is repeated until a restarting daemon answers it; what an answer or its
+//! absence means to the runtime is said here once, in CNI codes.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request};
+use crate::error::{Error, code};
+use crate::frame::{Connection, FrameError};
+
+/// Between two attempts to reach a daemon that is away.
+const RETRY_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a daemon may be away before an ADD gives up: a restart takes well under a second, and a pod that waits
+/// longer is better served by the runtime's own retry.
+const AWAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// The daemon, as one plugin process talks to it.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    socket: PathBuf,
+    deadline: Instant,
+    invocation: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    /// Nobody listens on the socket.
+    Away { socket: PathBuf, source: io::Error },
+    /// The connection ended before the answer; whether the request was carried out is open.
+    Cut(FrameError),
+    /// The deadline passed without an answer.
+    Silent,
+    /// The socket cannot be used.
+    Unusable { socket: PathBuf, source: FrameError },
+    /// The daemon speaks another version of the contract.
+    OtherProtocol { theirs: u32 },
+    /// The answer cannot be understood.
+    Garbled(String),
+}
+
+impl Daemon {
+    /// The daemon behind `socket`, asked until `deadline`.
+    pub(crate) fn new(socket: &Path, deadline: Instant) -> Result<Self, Error> {
+        let invocation = random_name()
+            .map_err(|error| Error::new(code::IO, format!("cannot read /dev/urandom: {error}")))?;
+        Ok(Self {
+            socket: socket.into(),
+            deadline,
+            invocation,
+        })
+    }
+
+    /// This process's name in every request.
+    pub(crate) fn invocation(&self) -> &str {
+        &self.invocation
+    }
+
+    /// Asks once.
+    pub(crate) fn ask(&self, ask: Ask, netns: Option<BorrowedFd<'_>>) -> Result<Outcome, AskError> {
+        self.exchange(&self.request(ask), netns)
+    }
+
+    /// Asks again while the daemon is away or falls away, always under the same name, so that it converges on what an
+    /// earlier attempt began.
+    pub(crate) fn ask_until_answered(
+        &self,
+        ask: Ask,
+        netns: Option<BorrowedFd<'_>>,
+    ) -> Result<Outcome, AskError> {
+        let request = self.request(ask);
+        let mut last_contact = Instant::now();
+        loop {
+            let lost = match self.exchange(&request, netns) {
+                Err(lost @ (AskError::Away { .. } | AskError::Cut(_))) => lost,
+                settled => return settled,
+            };
+            let now = Instant::now();
+            if matches!(lost, AskError::Cut(_)) {
+                last_contact = now;
+            }
+            if now + RETRY_EVERY >= self.deadline.min(last_contact + AWAY_LIMIT) {
+                return Err(lost);
+            }
+            pause();
+        }
+    }
+
+    fn request(&self, ask: Ask) -> Request {
+        Request {
+            protocol: PROTOCOL,
+            invocation: self.invocation.clone(),
+            ask,
+        }
+    }
+
+    fn exchange(
+        &self,
+        request: &Request,
+        netns: Option<BorrowedFd<'_>>,
+    ) -> Result<Outcome, AskError> {
+        let connection = Connection::open(&self.socket, self.deadline)
+            .map_err(|error| self.unconnected(error))?;
+        let body = connection
+            .send(request, netns)
+            .and_then(|()| connection.receive())
+            .map_err(|error| self.lost(error))?;
+        decode(&body)
+    }
+
+    fn unconnected(&self, source: io::Error) -> AskError {
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Away {
+                socket: self.socket.clone(),
+                source,
+            },
+            _ => self.lost(source.into()),
+        }
+    }
+
+    fn lost(&self, source: FrameError) -> AskError {
+        match source {
+            source if source.is_timeout() => AskError::Silent,
+            source if source.is_cut() => AskError::Cut(source),
+            FrameError::TooLarge(_) => AskError::Garbled(source.to_string()),
+            source => AskError::Unusable {
+                socket: self.socket.clone(),
+                source,
+            },
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing announces that a socket is listened on again"
+)]
+fn pause() {
+    std::thread::sleep(RETRY_EVERY);
+}
+
+/// The protocol number is read first: the rest of another protocol's reply may look like anything.
+fn decode(body: &[u8]) -> Result<Outcome, AskError> {
+    #[derive(Deserialize)]
+    struct Head {
+        protocol: u32,
+    }
+    let garbled = |error: serde_json::Error| AskError::Garbled(error.to_string());
+    let head: Head = serde_json::from_slice(body).map_err(garbled)?;
+    if head.protocol != PROTOCOL {
+        return Err(AskError::OtherProtocol {
+            theirs: head.protocol,
+        });
+    }
+    let reply: Reply = serde_json::from_slice(body).map_err(garbled)?;
+    Ok(reply.outcome)
+}
+
+/// 128 random bits as hex.
+fn random_name() -> io::Result<String> {
+    let mut bits = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bits)?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bits)))
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away { socket, source } => write!(
+                f,
+                "berthd does not answer on {}: {source}",
+                socket.display()
+            ),
+            Self::Cut(error) => write!(f, "berthd ended the connection without an answer: {error}"),
+            Self::Silent => write!(f, "berthd did not answer in time"),
+            Self::Unusable { socket, source } => {
+                write!(f, "cannot talk to berthd on {}: {source}", socket.display())
+            }
+            Self::OtherProtocol { theirs } => write!(
+                f,
+                "berth-cni speaks protocol {PROTOCOL} and berthd protocol {theirs}"
+            ),
+            Self::Garbled(why) => write!(f, "cannot understand berthd's answer: {why}"),
+        }
+    }
+}
+
+impl From<AskError> for Error {
+    fn from(error: AskError) -> Self {
+        let (code, advice) = match error {
+            AskError::Away { .. } | AskError::Cut(_) => {
+                (code::TRY_AGAIN, "is the berth pod of this node running?")
+            }
+            AskError::Silent => (
+                code::TRY_AGAIN,
+                "its log on this node says what it waits for",
+            ),
+            AskError::Unusable { .. } => (code::IO, ""),
+            AskError::OtherProtocol { .. } => {
+                (code::PROTOCOL, "install both from the same release")
+            }
+            AskError::Garbled(_) => (code::PROTOCOL, ""),
+        };
+        Self::new(code, error.to_string()).details(advice)
+    }
+}
+
+/// The answer was one to another question: a bug on either side.
+pub(crate) fn unexpected(outcome: Outcome, verb: &str) -> Error {
+    match outcome {
+        Outcome::Failed(failure) => failure.into(),
+        Outcome::Added(_) | Outcome::Deleted | Outcome::State { .. } => Error::new(
+            code::PROTOCOL,
+            format!("berthd answered {verb} with another verb's outcome"),
+        ),
+    }
+}

@@ -1,0 +1,95 @@
+//! DEL: tells the daemon, or leaves it a tombstone. CNI_NETNS and CNI_ARGS are hints here and prevResult is not looked
+//! at: the daemon knows what the attachment has, and a DEL that fails for a hint's sake wedges the pod or leaks.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use crate::args;
+use crate::call::Call;
+use crate::client::{AskError, Daemon, unexpected};
+use crate::config::Paths;
+use crate::contract::{Ask, DelRequest, Outcome};
+use crate::error::{Error, code, note};
+use crate::netns::{Netns, NetnsError};
+use crate::tombstone;
+
+/// Undoes an ADD, now or as soon as there is a daemon; also one that never was.
+pub(crate) fn del(call: &Call) -> Result<(), Error> {
+    let netns = netns(call)?;
+    let paths = call.config.paths()?;
+    let pod = args::pod(&call.environment.args, &call.config).unwrap_or_else(|error| {
+        note(&error.to_string());
+        None
+    });
+    let request = DelRequest {
+        id: call.id.clone(),
+        pod,
+    };
+    let daemon = Daemon::new(&paths.socket, call.deadline)?;
+    match ask(&daemon, &request, netns.as_ref().map(AsFd::as_fd)) {
+        Err(away @ (AskError::Away { .. } | AskError::Cut(_))) => {
+            bury(&daemon, &request, &paths, &away)
+        }
+        answered => settle(answered),
+    }
+}
+
+/// The pod's namespace, if there is one. Only the plugin's own is refused: undoing an attachment there could take the
+/// node's own interface.
+fn netns(call: &Call) -> Result<Option<Netns>, Error> {
+    let path = &call.environment.netns;
+    if path.is_empty() {
+        return Ok(None);
+    }
+    match Netns::open(path, call.environment.own_netns_allowed) {
+        Ok(netns) => Ok(Some(netns)),
+        Err(own @ NetnsError::Own) => Err(own.into_error(path)),
+        // Gone with the pod: the ordinary case after a reboot.
+        Err(NetnsError::Unopenable(_)) => Ok(None),
+        Err(odd) => {
+            note(&odd.into_error(path).to_string());
+            Ok(None)
+        }
+    }
+}
+
+/// The daemon is away: leaves a tombstone, then asks once more. The order closes the gap in which the daemon comes up,
+/// finds no tombstone, and is not asked either.
+fn bury(
+    daemon: &Daemon,
+    request: &DelRequest,
+    paths: &Paths,
+    away: &AskError,
+) -> Result<(), Error> {
+    let buried = tombstone::write(&paths.tombstones, request, daemon.invocation());
+    // Without the descriptor: a daemon that has just started looks for itself what is left.
+    match ask(daemon, request, None) {
+        Ok(Outcome::Deleted) => {
+            // Replaying it would change nothing, so failing to take it back is no failure.
+            let _ = tombstone::remove(&paths.tombstones, &request.id);
+            Ok(())
+        }
+        Err(AskError::Away { .. } | AskError::Cut(_)) => buried.map_err(|error| {
+            let dir = paths.tombstones.display();
+            Error::new(
+                code::TRY_AGAIN,
+                format!("{away}, and no tombstone can be left in {dir}: {error}"),
+            )
+        }),
+        answered => settle(answered),
+    }
+}
+
+fn ask(
+    daemon: &Daemon,
+    request: &DelRequest,
+    netns: Option<BorrowedFd<'_>>,
+) -> Result<Outcome, AskError> {
+    daemon.ask(Ask::Del(request.clone()), netns)
+}
+
+fn settle(answered: Result<Outcome, AskError>) -> Result<(), Error> {
+    match answered? {
+        Outcome::Deleted => Ok(()),
+        other => Err(unexpected(other, "DEL")),
+    }
+}

@@ -1,0 +1,180 @@
+//! What the runtime is told when something fails: the CNI error object, its codes, and the panic hook. It does not
+//! decide what is a failure.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+
+use crate::contract::Failure;
+use crate::version::NEWEST;
+
+/// Error codes: 1 to 99 are the CNI specification's ("Error"), 8 and 999 libcni's, 100 and up ours.
+pub(crate) mod code {
+    /// The configuration's `cniVersion` is not one of ours, or too old for the verb.
+    pub(crate) const INCOMPATIBLE_VERSION: u32 = 1;
+    /// An environment variable is missing or invalid; the message names it.
+    pub(crate) const ENVIRONMENT: u32 = 4;
+    /// Reading or writing failed.
+    pub(crate) const IO: u32 = 5;
+    /// stdin is not the JSON it must be.
+    pub(crate) const DECODING: u32 = 6;
+    /// The network configuration is well-formed and wrong.
+    pub(crate) const CONFIG: u32 = 7;
+    /// CNI_NETNS is the plugin's own namespace.
+    pub(crate) const OWN_NETNS: u32 = 8;
+    /// Nothing is wrong that time does not mend.
+    pub(crate) const TRY_AGAIN: u32 = 11;
+    /// Plugin and daemon do not understand each other.
+    pub(crate) const PROTOCOL: u32 = 100;
+    /// A bug of ours.
+    pub(crate) const INTERNAL: u32 = 999;
+}
+
+/// A failure as the runtime sees it: it prints `<msg>; <details>` into the pod's events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Error {
+    pub(crate) code: u32,
+    pub(crate) msg: String,
+    pub(crate) details: String,
+}
+
+impl Error {
+    /// A failure without details.
+    pub(crate) fn new(code: u32, msg: impl Into<String>) -> Self {
+        Self {
+            code,
+            msg: msg.into(),
+            details: String::new(),
+        }
+    }
+
+    /// The same failure with the reason, the value or the remedy.
+    pub(crate) fn details(self, details: impl Into<String>) -> Self {
+        Self {
+            details: details.into(),
+            ..self
+        }
+    }
+
+    /// The error object. `version` is the configuration's as far as it is known and supported.
+    pub(crate) fn to_json(&self, version: Option<&str>) -> Value {
+        let mut object = Map::new();
+        object.insert("cniVersion".into(), json!(version.unwrap_or(NEWEST)));
+        object.insert("code".into(), json!(self.code));
+        object.insert("msg".into(), json!(one_line(&self.msg)));
+        if !self.details.is_empty() {
+            object.insert("details".into(), json!(one_line(&self.details)));
+        }
+        Value::Object(object)
+    }
+
+    /// The same failure in words that a runtime does not mistake for a success: go-cni from 1.1.6 on takes a DEL whose
+    /// error contains one of these phrases for done, and what it held would leak.
+    pub(crate) fn for_del(self) -> Self {
+        let reword = |text: &str| {
+            let text = replace_ignoring_case(text, "no such file or directory", "ENOENT");
+            replace_ignoring_case(&text, "not found", "missing")
+        };
+        Self {
+            code: self.code,
+            msg: reword(&self.msg),
+            details: reword(&self.details),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (code {})", self.msg, self.code)?;
+        if self.details.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; {}", self.details)
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code,
+            msg: failure.msg,
+            details: failure.details,
+        }
+    }
+}
+
+/// Makes a panic an answer: the runtime gets an error object and exit status 1 instead of nothing. Also with
+/// `panic = "abort"`, where the hook runs first.
+pub fn answer_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let error = Error::new(code::INTERNAL, "berth-cni panicked").details(place);
+        let _ = print(&error.to_json(None));
+        std::process::exit(1);
+    }));
+}
+
+/// Writes one JSON document and a newline to stdout in one go. A closed stdout is an error, never a panic.
+pub(crate) fn print(document: &Value) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(format!("{document}\n").as_bytes())?;
+    stdout.flush()
+}
+
+/// One line for the runtime's log, for what is odd and does not fail the call.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "berth-cni: {}", one_line(text));
+}
+
+/// Events show the text as one line.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// `phrase` must be lower-case ASCII: then both strings have the same length in bytes and the same boundaries.
+fn replace_ignoring_case(text: &str, phrase: &str, replacement: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut replaced = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (at, _) in lower.match_indices(phrase) {
+        replaced.push_str(&text[copied..at]);
+        replaced.push_str(replacement);
+        copied = at + phrase.len();
+    }
+    replaced.push_str(&text[copied..]);
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn del_errors_lose_the_phrases_that_mean_success() {
+        let error = Error::new(11, "pod Not Found, eth0 not found")
+            .details("open é: No such file or directory (os error 2)");
+        let reworded = error.for_del();
+        assert_eq!(reworded.msg, "pod missing, eth0 missing");
+        assert_eq!(reworded.details, "open é: ENOENT (os error 2)");
+    }
+
+    #[test]
+    fn an_error_is_one_line() {
+        let json = Error::new(7, "a\nb")
+            .details("c\td\u{85}e")
+            .to_json(Some("0.4.0"));
+        assert_eq!(
+            json,
+            json!({"cniVersion": "0.4.0", "code": 7, "msg": "a b", "details": "c d e"})
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Reading stdin to its end without waiting for ever: a runtime that does not close it costs the deadline, no more.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::contract::MAX_FRAME;
+use crate::error::{Error, code};
+
+/// How long VERSION waits for a configuration that it does not need: libcni writes it while we start.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// One read: a pipe's default capacity.
+const CHUNK: usize = 64 << 10;
+
+/// Why reading ended.
+#[derive(Debug)]
+enum End {
+    Eof,
+    Full,
+    Deadline,
+    Failed(io::Error),
+}
+
+/// The network configuration, up to [`MAX_FRAME`] bytes.
+pub(crate) fn read(deadline: Instant) -> Result<Vec<u8>, Error> {
+    let (bytes, end) = read_from(io::stdin(), deadline);
+    match end {
+        End::Eof => Ok(bytes),
+        End::Full => Err(Error::new(
+            code::CONFIG,
+            format!("network config larger than {MAX_FRAME} bytes"),
+        )),
+        End::Deadline => Err(Error::new(
+            code::IO,
+            "error reading from stdin: not closed before the deadline",
+        )),
+        End::Failed(error) => Err(Error::new(
+            code::IO,
+            format!("error reading from stdin: {error}"),
+        )),
+    }
+}
+
+/// What happens to be on stdin; for VERSION, which must answer also when nobody ever closes it.
+pub(crate) fn glance() -> Vec<u8> {
+    read_from(io::stdin(), Instant::now() + GLANCE).0
+}
+
+fn read_from(input: impl AsFd, deadline: Instant) -> (Vec<u8>, End) {
+    let mut bytes = Vec::new();
+    loop {
+        let filled = bytes.len();
+        if filled > MAX_FRAME {
+            return (bytes, End::Full);
+        }
+        match wait(&input, deadline) {
+            Ok(true) => {}
+            Ok(false) => return (bytes, End::Deadline),
+            Err(error) => return (bytes, End::Failed(error)),
+        }
+        bytes.resize(filled + CHUNK, 0);
+        let read = nix::unistd::read(&input, &mut bytes[filled..]);
+        bytes.truncate(filled + read.unwrap_or(0));
+        match read {
+            Ok(0) => return (bytes, End::Eof),
+            Ok(_) | Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(error) => return (bytes, End::Failed(error.into())),
+        }
+    }
+}
+
+/// Waits for bytes or the end; false when the deadline passes first.
+fn wait(input: &impl AsFd, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Rounded up, or the last millisecond would be spent spinning.
+        let millis = u16::try_from(left.as_millis().saturating_add(1)).unwrap_or(u16::MAX);
+        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, PollTimeout::from(millis)) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_returned_when_the_writer_never_closes() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"{}").unwrap();
+        let (bytes, end) = read_from(reader, Instant::now() + Duration::from_millis(30));
+        assert_eq!(bytes, b"{}");
+        assert!(matches!(end, End::Deadline), "{end:?}");
+    }
+
+    #[test]
+    fn reading_ends_at_the_cap() {
+        let (bytes, end) = read_from(
+            std::fs::File::open("/dev/zero").unwrap(),
+            Instant::now() + Duration::from_secs(60),
+        );
+        assert!(matches!(end, End::Full), "{end:?}");
+        assert!(bytes.len() <= MAX_FRAME + CHUNK);
+    }
+}

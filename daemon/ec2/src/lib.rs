@@ -3,7 +3,11 @@
 //! Nothing here decides when to call or whether to repeat a call: that is the planner's. The adapter on aws-sdk-ec2
 //! stands behind the feature `aws`, so that everything else builds without the SDK.
 
+pub mod classify;
 pub mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod limits;
 pub mod port;
 
 pub use error::{Action, Ec2Error, Kind};

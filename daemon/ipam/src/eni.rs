@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Misses;
 use crate::mac::Mac;
 use crate::time::Timestamp;
 
@@ -75,16 +76,25 @@ pub struct Eni {
     pub attachment_id: Option<String>,
     /// Whether it goes with the instance.
     pub delete_on_termination: bool,
+    /// When we learned of it; a Describe that began earlier says nothing about it.
+    pub learned: Timestamp,
+    /// Set while Describe does not show it.
+    pub missed: Option<Misses>,
 }
 
 impl Eni {
     /// Whether pods may get its addresses now.
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, EniState::Ready { .. })
+        matches!(self.state, EniState::Ready { .. }) && self.is_managed()
+    }
+
+    /// Whether berth may touch it.
+    pub fn is_managed(&self) -> bool {
+        self.ownership != Ownership::Foreign
     }
 
     /// Whether addresses on it will be of use: it is ready or on its way to be.
     pub fn is_coming(&self) -> bool {
-        matches!(self.state, EniState::Created | EniState::Attaching { .. })
+        matches!(self.state, EniState::Created | EniState::Attaching { .. }) && self.is_managed()
     }
 }

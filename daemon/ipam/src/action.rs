@@ -1,0 +1,310 @@
+//! What the core asks the shell to do, and what may come of it. Every action ends in exactly one outcome.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::eni::EniId;
+use crate::mac::Mac;
+use crate::time::Timestamp;
+
+/// Names an action from its start to its outcome, across restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IntentId(pub u64);
+
+/// Something to do outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// CreateNetworkInterface.
+    Create {
+        /// Client token: the same call with the same token makes one ENI.
+        token: String,
+        /// Where it will be attached.
+        device_index: u32,
+        /// Secondary addresses it comes with.
+        addresses: u32,
+    },
+    /// AttachNetworkInterface.
+    Attach {
+        /// What.
+        eni: EniId,
+        /// Where.
+        device_index: u32,
+    },
+    /// ModifyNetworkInterfaceAttribute: delete on termination.
+    Protect {
+        /// Which.
+        eni: EniId,
+    },
+    /// Wait for the ENI's link and set it up: the one action that is not a call to EC2.
+    Connect {
+        /// Which.
+        eni: EniId,
+    },
+    /// AssignPrivateIpAddresses.
+    Assign {
+        /// Where.
+        eni: EniId,
+        /// How many.
+        count: u32,
+    },
+    /// UnassignPrivateIpAddresses.
+    Unassign {
+        /// Where.
+        eni: EniId,
+        /// Which.
+        addresses: Vec<Ipv4Addr>,
+    },
+    /// Take the ENI's rules and tables away, then DetachNetworkInterface.
+    Detach {
+        /// Which.
+        eni: EniId,
+    },
+    /// DeleteNetworkInterface.
+    Delete {
+        /// Which.
+        eni: EniId,
+    },
+    /// DescribeNetworkInterfaces: all on this instance, and available ones with our tag.
+    Describe,
+}
+
+/// The kind of an action: troubles are remembered by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// [`Action::Create`].
+    Create,
+    /// [`Action::Attach`].
+    Attach,
+    /// [`Action::Protect`].
+    Protect,
+    /// [`Action::Connect`].
+    Connect,
+    /// [`Action::Assign`].
+    Assign,
+    /// [`Action::Unassign`].
+    Unassign,
+    /// [`Action::Detach`].
+    Detach,
+    /// [`Action::Delete`].
+    Delete,
+    /// [`Action::Describe`].
+    Describe,
+}
+
+impl Verb {
+    /// EC2's name of the call, as IAM policies spell it.
+    pub fn ec2_action(self) -> &'static str {
+        match self {
+            Self::Create => "CreateNetworkInterface",
+            Self::Attach => "AttachNetworkInterface",
+            Self::Protect => "ModifyNetworkInterfaceAttribute",
+            Self::Connect => "(local)",
+            Self::Assign => "AssignPrivateIpAddresses",
+            Self::Unassign => "UnassignPrivateIpAddresses",
+            Self::Detach => "DetachNetworkInterface",
+            Self::Delete => "DeleteNetworkInterface",
+            Self::Describe => "DescribeNetworkInterfaces",
+        }
+    }
+}
+
+impl Action {
+    /// Its kind.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Create { .. } => Verb::Create,
+            Self::Attach { .. } => Verb::Attach,
+            Self::Protect { .. } => Verb::Protect,
+            Self::Connect { .. } => Verb::Connect,
+            Self::Assign { .. } => Verb::Assign,
+            Self::Unassign { .. } => Verb::Unassign,
+            Self::Detach { .. } => Verb::Detach,
+            Self::Delete { .. } => Verb::Delete,
+            Self::Describe => Verb::Describe,
+        }
+    }
+
+    /// The ENI it is about, if it is about one that exists.
+    pub fn eni(&self) -> Option<&EniId> {
+        match self {
+            Self::Create { .. } | Self::Describe => None,
+            Self::Attach { eni, .. }
+            | Self::Protect { eni }
+            | Self::Connect { eni }
+            | Self::Assign { eni, .. }
+            | Self::Unassign { eni, .. }
+            | Self::Detach { eni }
+            | Self::Delete { eni } => Some(eni),
+        }
+    }
+
+    /// Whether it changes something in the cloud: then it must be on disk before it is done.
+    pub fn is_durable(&self) -> bool {
+        !matches!(self.verb(), Verb::Connect | Verb::Describe)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = self.verb();
+        match self {
+            Self::Create {
+                device_index,
+                addresses,
+                ..
+            } => {
+                write!(
+                    f,
+                    "{verb:?} device {device_index} with {addresses} addresses"
+                )
+            }
+            Self::Assign { eni, count } => write!(f, "{verb:?} {count} on {eni}"),
+            Self::Unassign { eni, addresses } => write!(f, "{verb:?} {addresses:?} on {eni}"),
+            _ => match self.eni() {
+                Some(eni) => write!(f, "{verb:?} {eni}"),
+                None => write!(f, "{verb:?}"),
+            },
+        }
+    }
+}
+
+/// An action under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// What.
+    pub action: Action,
+    /// Since when.
+    pub started: Timestamp,
+    /// Set when it ended without a usable answer, or a restart cut it off: it may or may not have had its effect.
+    pub doubtful: Option<Timestamp>,
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Of Create.
+    Created(Box<CreatedEni>),
+    /// Of Attach.
+    Attached {
+        /// `eni-attach-...`.
+        attachment_id: String,
+    },
+    /// Of Assign: the newly assigned addresses.
+    Assigned {
+        /// Which.
+        addresses: Vec<Ipv4Addr>,
+    },
+    /// Of Describe.
+    Described(Described),
+    /// Of any other action: it is done.
+    Done,
+    /// Of any action.
+    Failed(Failure),
+}
+
+/// The ENI that Create made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedEni {
+    /// Its id.
+    pub id: EniId,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its primary address.
+    pub primary_address: Ipv4Addr,
+    /// Its subnet's CIDR.
+    pub subnet: Ipv4Net,
+    /// Its secondary addresses.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// What Describe showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Described {
+    /// The ENIs on this instance, and available ones with its tag.
+    pub enis: Vec<DescribedEni>,
+    /// Addresses that a link or route of a pod uses in the kernel now.
+    pub in_use: Vec<Ipv4Addr>,
+}
+
+/// An ENI as EC2 shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedEni {
+    /// Its id.
+    pub id: EniId,
+    /// Its MAC.
+    pub mac: Mac,
+    /// Its primary address.
+    pub primary_address: Ipv4Addr,
+    /// Its subnet's CIDR, where known (instance metadata tells it for attached ENIs).
+    pub subnet: Option<Ipv4Net>,
+    /// Its secondary addresses.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Its /28 prefixes.
+    pub prefixes: Vec<Ipv4Net>,
+    /// `interface`, `trunk`, `efa-only`, ...
+    pub interface_type: String,
+    /// Its description.
+    pub description: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its attachment to this instance, if attached.
+    pub attachment: Option<DescribedAttachment>,
+}
+
+/// An attachment to this instance as EC2 shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedAttachment {
+    /// `eni-attach-...`.
+    pub id: String,
+    /// Device index.
+    pub device_index: u32,
+    /// Network card.
+    pub network_card: u32,
+    /// Whether it goes with the instance.
+    pub delete_on_termination: bool,
+}
+
+/// An action that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What that means.
+    pub kind: FailureKind,
+    /// Code and message, one line.
+    pub message: String,
+}
+
+/// What a failure means. All but [`FailureKind::Doubtful`] say that nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Too many calls.
+    Throttled,
+    /// Not permitted.
+    AccessDenied,
+    /// No free address in the subnet.
+    SubnetFull,
+    /// No free /28 in the subnet.
+    NoContiguousBlock,
+    /// The ENI is full.
+    AddressLimit,
+    /// The instance has all its ENIs.
+    EniLimit,
+    /// What it was about is not there.
+    NotFound,
+    /// What it was about is in another state than we thought.
+    WrongState,
+    /// Refused otherwise.
+    Refused,
+    /// The call could not be sent.
+    Unreachable,
+    /// It may have been done.
+    Doubtful,
+    /// Something on this machine: the link did not come, the kernel or the disk refused.
+    Local,
+}

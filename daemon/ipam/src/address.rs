@@ -1,0 +1,175 @@
+//! A secondary address of an ENI and its life.
+
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::attachment::AttachmentKey;
+use crate::eni::EniId;
+use crate::time::Timestamp;
+
+/// How an address came to the ENI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Block {
+    /// By itself; it takes one of the ENI's slots.
+    Single,
+    /// As part of a delegated /28, which takes one slot for all sixteen.
+    Prefix(Ipv4Net),
+}
+
+/// Where an address is in its life: Free → Assigned → Cooling → Free, and from Free back to EC2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressState {
+    /// The next pod may have it.
+    Free {
+        /// Since when; the longest free goes first.
+        since: Timestamp,
+    },
+    /// A pod has it.
+    Assigned {
+        /// Which.
+        to: AttachmentKey,
+    },
+    /// A pod had it until lately; nobody may have it before `until`.
+    Cooling {
+        /// End of the cooldown.
+        until: Timestamp,
+    },
+    /// EC2 shows it on our ENI, but no answer to a call of ours named it. It becomes free when it is still there
+    /// [`QUARANTINE`] later and nothing in the kernel uses it.
+    Quarantined {
+        /// When it was first seen.
+        since: Timestamp,
+    },
+    /// Asked back by EC2's name for it; the call is on its way.
+    Unassigning,
+    /// Given back. Remembered for [`GONE_MEMORY`], so that a stale Describe does not bring it back to life.
+    Gone {
+        /// When.
+        since: Timestamp,
+    },
+}
+
+/// How long an address that only Describe knows must stay there before a pod may have it.
+pub const QUARANTINE: Duration = Duration::from_secs(30);
+
+/// How long an address that was given back is remembered: well above the staleness seen in Describe answers, which EC2
+/// bounds nowhere ("Eventual consistency in the Amazon EC2 API"; seconds are usual).
+pub const GONE_MEMORY: Duration = Duration::from_secs(120);
+
+/// How often, and for how long, Describe must have missed an address or ENI of ours before it is believed.
+pub const MISSES: (u32, Duration) = (3, Duration::from_secs(120));
+
+/// How often in a row Describe did not show something of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Misses {
+    /// The first time.
+    pub since: Timestamp,
+    /// How often.
+    pub count: u32,
+}
+
+impl Misses {
+    /// One more miss.
+    #[must_use]
+    pub fn more(missed: Option<Self>, now: Timestamp) -> Self {
+        missed.map_or(
+            Self {
+                since: now,
+                count: 1,
+            },
+            |m| Self {
+                count: m.count.saturating_add(1),
+                ..m
+            },
+        )
+    }
+
+    /// Whether Describe is to be believed by now.
+    pub fn convincing(self, now: Timestamp) -> bool {
+        self.count >= MISSES.0 && now.since(self.since) >= MISSES.1
+    }
+}
+
+/// A secondary address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    /// The ENI that has it.
+    pub eni: EniId,
+    /// How it came there.
+    pub block: Block,
+    /// Where it is in its life.
+    pub state: AddressState,
+    /// When we learned of it; a Describe that began earlier says nothing about it.
+    pub learned: Timestamp,
+    /// Set while Describe does not show it: then no new pod gets it.
+    pub missed: Option<Misses>,
+}
+
+impl Address {
+    /// Whether the ENI still has it, as far as we know.
+    pub fn is_held(&self) -> bool {
+        !matches!(self.state, AddressState::Gone { .. })
+    }
+
+    /// Whether the next pod may have it.
+    pub fn is_free(&self) -> bool {
+        matches!(self.state, AddressState::Free { .. }) && self.missed.is_none()
+    }
+
+    /// Free since, if free.
+    pub fn free_since(&self) -> Option<Timestamp> {
+        match self.state {
+            AddressState::Free { since } if self.missed.is_none() => Some(since),
+            _ => None,
+        }
+    }
+}
+
+/// How many addresses are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// A pod may have it next.
+    pub free: u32,
+    /// A pod has it.
+    pub assigned: u32,
+    /// Resting after a pod.
+    pub cooling: u32,
+    /// Resting because only EC2 knows it, or because EC2 does not show it.
+    pub quarantined: u32,
+    /// On its way back to EC2.
+    pub unassigning: u32,
+}
+
+impl Tally {
+    /// Counts `addresses`.
+    pub fn of<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Self {
+        let mut tally = Self::default();
+        for address in addresses {
+            match address.state {
+                AddressState::Free { .. } if address.missed.is_none() => tally.free += 1,
+                AddressState::Free { .. } | AddressState::Quarantined { .. } => {
+                    tally.quarantined += 1
+                }
+                AddressState::Assigned { .. } => tally.assigned += 1,
+                AddressState::Cooling { .. } => tally.cooling += 1,
+                AddressState::Unassigning => tally.unassigning += 1,
+                AddressState::Gone { .. } => {}
+            }
+        }
+        tally
+    }
+
+    /// All that EC2 has given.
+    pub fn held(self) -> u32 {
+        self.free + self.assigned + self.cooling + self.quarantined + self.unassigning
+    }
+
+    /// What pods have, or had so lately that nobody else may have it.
+    pub fn used(self) -> u32 {
+        self.assigned + self.cooling
+    }
+}

@@ -1,0 +1,198 @@
+//! What to do next: a pure function of the pool, its limits, the demand and the time.
+//!
+//! The order of the parts is the order of importance: know what is there, finish what was begun, serve who waits, refill,
+//! give back. What cannot be done now says why ([`Plan::reasons`]) and when it can ([`Plan::wake_at`]).
+
+mod growth;
+mod knowledge;
+mod life;
+mod release;
+
+use crate::action::{Action, Intent, IntentId, Verb};
+use crate::address::AddressState;
+use crate::eni::{Eni, EniId, EniState};
+use crate::policy::Balance;
+use crate::pool::Pool;
+use crate::reason::Reason;
+use crate::settings::PoolSettings;
+use crate::time::Timestamp;
+
+/// What the instance type allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// ENIs, the primary included.
+    pub enis: u32,
+    /// Secondary addresses (or prefixes) an ENI.
+    pub slots_per_eni: u32,
+}
+
+/// Who needs an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// ADDs that wait now, and those that gave up lately, whose runtime will come again.
+    pub waiting: u32,
+}
+
+/// All that a plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The state.
+    pub pool: &'a Pool,
+    /// The instance type's limits.
+    pub limits: Limits,
+    /// The operator's settings.
+    pub settings: &'a PoolSettings,
+    /// Who waits.
+    pub demand: Demand,
+    /// Makes the client tokens of this process unlike those of any other.
+    pub token_seed: &'a str,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// To be started now, each under its name: new ones under [`Pool::next_intent`] and up, in this order.
+    pub actions: Vec<(IntentId, Action)>,
+    /// When to plan again, if nothing happens before.
+    pub wake_at: Option<Timestamp>,
+    /// Why the pool is not as it should be; the first is what a waiting pod waits for.
+    pub reasons: Vec<Reason>,
+}
+
+/// What to do now. A satisfied pool has an empty plan.
+pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
+    let mut planner = Planner {
+        view,
+        now,
+        plan: Plan::default(),
+        next: view.pool.next_intent().0,
+    };
+    planner.know();
+    planner.live();
+    if view.pool.knowledge().complete {
+        planner.grow();
+        planner.release();
+    } else {
+        planner.because(Reason::DaemonStarting);
+    }
+    planner.cooling();
+    planner.plan
+}
+
+/// A plan in the making.
+struct Planner<'a> {
+    view: &'a View<'a>,
+    now: Timestamp,
+    plan: Plan,
+    next: u64,
+}
+
+impl<'a> Planner<'a> {
+    fn pool(&self) -> &'a Pool {
+        self.view.pool
+    }
+
+    /// Adds an action unless its kind rests after a failure; then the plan says so. Answers whether it was added.
+    fn act(&mut self, action: Action) -> bool {
+        if self.is_blocked(action.verb()) {
+            return false;
+        }
+        self.plan.actions.push((IntentId(self.next), action));
+        self.next += 1;
+        true
+    }
+
+    /// Whether calls of this kind rest; notes why and until when.
+    fn is_blocked(&mut self, verb: Verb) -> bool {
+        let Some(trouble) = self.pool().troubles().blocking(verb, self.now) else {
+            return false;
+        };
+        self.because(trouble.reason.clone());
+        self.wake(trouble.until);
+        true
+    }
+
+    fn because(&mut self, reason: Reason) {
+        if !self.plan.reasons.contains(&reason) {
+            self.plan.reasons.push(reason);
+        }
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        if at > self.now {
+            self.plan.wake_at = Some(self.plan.wake_at.map_or(at, |other| other.min(at)));
+        }
+    }
+
+    /// The actions under way, and those of this plan, that are about `eni`.
+    fn busy(&self, eni: &EniId, verb: Verb) -> bool {
+        let about = |action: &Action| action.eni() == Some(eni) && action.verb() == verb;
+        self.pool()
+            .intents()
+            .any(|(_, intent)| about(&intent.action))
+            || self.plan.actions.iter().any(|(_, action)| about(action))
+    }
+
+    fn intents(&self, verb: Verb) -> impl Iterator<Item = &'a Intent> {
+        self.pool()
+            .intents()
+            .map(|(_, intent)| intent)
+            .filter(move |i| i.action.verb() == verb)
+    }
+
+    /// Free addresses, those on their way, and who waits for them.
+    fn balance(&self) -> Balance {
+        let pool = self.pool();
+        let on = |pick: fn(&Eni) -> bool| -> u32 {
+            pool.enis()
+                .filter(|e| pick(e))
+                .map(|e| pool.tally(&e.id).free)
+                .sum()
+        };
+        let asked: u32 = pool
+            .intents()
+            .map(|(_, intent)| match &intent.action {
+                Action::Create { addresses, .. } => *addresses,
+                Action::Assign { count, .. } => *count,
+                _ => 0,
+            })
+            .sum();
+        Balance {
+            wanted: self.view.demand.waiting,
+            free: on(Eni::is_ready),
+            coming: on(Eni::is_coming) + asked,
+        }
+    }
+
+    /// The next end of a cooldown wakes the planner while somebody waits; an address that rests is no reserve.
+    fn cooling(&mut self) {
+        let ends = self
+            .pool()
+            .addresses()
+            .filter_map(|(_, address)| match address.state {
+                AddressState::Cooling { until } => Some(until),
+                _ => None,
+            });
+        let Some(until) = ends.min() else {
+            return;
+        };
+        self.wake(until);
+        let coming = self.balance().coming > 0 || !self.plan.actions.is_empty();
+        if self.view.demand.waiting > 0 && !coming {
+            self.because(Reason::CoolingOnly { until });
+        }
+    }
+
+    /// Since when the ENI that is longest on its way is being attached.
+    fn attaching_since(&self) -> Option<Timestamp> {
+        self.pool()
+            .enis()
+            .filter(|eni| eni.is_coming())
+            .map(|eni| match eni.state {
+                EniState::Attaching { since } => since,
+                _ => eni.learned,
+            })
+            .chain(self.intents(Verb::Create).map(|intent| intent.started))
+            .min()
+    }
+}

@@ -1,0 +1,124 @@
+//! What is given back, and when: addresses that nobody wanted for a while, and ENIs that have emptied.
+
+use std::net::Ipv4Addr;
+
+use super::Planner;
+use crate::action::{Action, Verb};
+use crate::eni::{Eni, EniState, Ownership};
+use crate::policy::{Balance, RESERVE};
+use crate::time::Timestamp;
+
+impl Planner<'_> {
+    /// Nothing is given back in a plan that asks for something.
+    pub(super) fn release(&mut self) {
+        let asks = self
+            .plan
+            .actions
+            .iter()
+            .any(|(_, action)| matches!(action.verb(), Verb::Assign | Verb::Create));
+        if asks {
+            return;
+        }
+        let balance = self.balance();
+        if let Some(eni) = self.empty_eni(balance) {
+            self.act(Action::Detach { eni });
+            return;
+        }
+        let surplus = RESERVE.surplus(balance);
+        if surplus > 0 {
+            self.unassign(surplus);
+        }
+    }
+
+    /// A secondary ENI without pods whose addresses the others' reserve makes up for; the last one attached goes first.
+    fn empty_eni(&mut self, balance: Balance) -> Option<crate::eni::EniId> {
+        let mut enis: Vec<&Eni> = self
+            .pool()
+            .enis()
+            .filter(|eni| eni.ownership == Ownership::Ours && eni.is_ready())
+            .collect();
+        enis.sort_by_key(|eni| std::cmp::Reverse(eni.device_index));
+        for eni in enis {
+            let tally = self.pool().tally(&eni.id);
+            let only_free = tally.held() == tally.free;
+            let others = Balance {
+                free: balance.free - tally.free,
+                ..balance
+            };
+            let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
+            if !only_free || busy || RESERVE.urgent(others) > 0 {
+                continue;
+            }
+            let idle = self.idle_since(eni).after(RESERVE.age);
+            if idle <= self.now {
+                return Some(eni.id.clone());
+            }
+            self.wake(idle);
+        }
+        None
+    }
+
+    /// Since when an ENI has had no pod.
+    fn idle_since(&self, eni: &Eni) -> Timestamp {
+        let ready = match eni.state {
+            EniState::Ready { since } => since,
+            _ => eni.learned,
+        };
+        self.pool()
+            .addresses_of(&eni.id)
+            .filter_map(|(_, address)| address.free_since())
+            .fold(ready, Timestamp::max)
+    }
+
+    /// Gives back up to `surplus` addresses that are old enough, from the ENI with the fewest pods first, so that it
+    /// empties; one call an ENI.
+    fn unassign(&mut self, surplus: u32) {
+        let mut enis: Vec<&Eni> = self.pool().enis().filter(|eni| eni.is_ready()).collect();
+        enis.sort_by_key(|eni| {
+            (
+                self.pool().tally(&eni.id).used(),
+                std::cmp::Reverse(eni.device_index),
+            )
+        });
+        let mut left = surplus as usize;
+        for eni in enis {
+            if left == 0 || self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign) {
+                continue;
+            }
+            let old = self.old_addresses(eni, left);
+            if old.is_empty() {
+                continue;
+            }
+            left -= old.len();
+            self.act(Action::Unassign {
+                eni: eni.id.clone(),
+                addresses: old,
+            });
+        }
+    }
+
+    /// Up to `most` addresses of `eni` that were free for long enough, the longest free first. Single ones only: a
+    /// prefix goes as a whole or not at all.
+    fn old_addresses(&mut self, eni: &Eni, most: usize) -> Vec<Ipv4Addr> {
+        let mut free: Vec<(Timestamp, Ipv4Addr)> = self
+            .pool()
+            .addresses_of(&eni.id)
+            .filter(|(_, address)| address.block == crate::address::Block::Single)
+            .filter_map(|(ip, address)| address.free_since().map(|since| (since, ip)))
+            .collect();
+        free.sort_unstable();
+        let (now, age) = (self.now, RESERVE.age);
+        let old: Vec<Ipv4Addr> = free
+            .iter()
+            .filter(|(since, _)| now.since(*since) >= age)
+            .map(|(_, ip)| *ip)
+            .take(most)
+            .collect();
+        if old.len() < most
+            && let Some((since, _)) = free.get(old.len())
+        {
+            self.wake(since.after(age));
+        }
+        old
+    }
+}

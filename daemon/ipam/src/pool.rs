@@ -1,0 +1,415 @@
+//! The pool: ENIs, addresses and attachments of this node, and the one function that changes them.
+//!
+//! [`Pool::apply`] is the only mutator. It believes EC2's answers to our own calls, keeps what pods have whatever anyone
+//! says, and refuses events that contradict the state instead of guessing.
+
+mod finish;
+mod invariants;
+mod reconcile;
+mod snapshot;
+
+pub use invariants::Violation;
+pub use snapshot::Snapshot;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Action, Intent, IntentId, Outcome};
+use crate::address::{Address, AddressState, Block, GONE_MEMORY, Tally};
+use crate::attachment::{Attachment, AttachmentKey};
+use crate::eni::{Eni, EniId, EniState};
+use crate::time::Timestamp;
+use crate::trouble::Troubles;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Instance metadata named the primary ENI.
+    Identified {
+        /// It.
+        primary: Box<Eni>,
+    },
+    /// A live attachment was found in the kernel that the checkpoint does not know.
+    Recovered {
+        /// It.
+        attachment: Box<Attachment>,
+        /// When.
+        now: Timestamp,
+    },
+    /// An address was chosen for an attachment.
+    Allocated {
+        /// It, with the address that [`Pool::choose`] named.
+        attachment: Box<Attachment>,
+    },
+    /// The kernel has the attachment's links.
+    Wired {
+        /// Which.
+        key: AttachmentKey,
+        /// Index of the host's end.
+        host_ifindex: u32,
+    },
+    /// The runtime has the answer to its ADD.
+    Answered {
+        /// Which.
+        key: AttachmentKey,
+    },
+    /// The attachment is gone, or never came to be.
+    Released {
+        /// Which.
+        key: AttachmentKey,
+        /// End of the cooldown of its address.
+        until: Timestamp,
+    },
+    /// Time passed.
+    Tick {
+        /// The time now.
+        now: Timestamp,
+    },
+    /// An action begins.
+    Started {
+        /// Its name, [`Pool::next_intent`].
+        id: IntentId,
+        /// It.
+        action: Action,
+        /// When.
+        now: Timestamp,
+    },
+    /// An action ended.
+    Finished {
+        /// Its name.
+        id: IntentId,
+        /// What came of it.
+        outcome: Outcome,
+        /// When.
+        now: Timestamp,
+    },
+    /// The daemon starts with this state from the disk.
+    Restarted {
+        /// When.
+        now: Timestamp,
+        /// Whether the machine has not booted in between: then no pod of the state lives, and its times mean nothing.
+        same_boot: bool,
+    },
+}
+
+/// What Describe has told so far, and whether it must be asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Knowledge {
+    /// Whether the ENIs are known completely: from a checkpoint of ours, or from a Describe.
+    pub complete: bool,
+    /// When the last answered Describe began.
+    pub described: Option<Timestamp>,
+    /// Whether something happened that only a Describe can settle.
+    pub wanted: bool,
+}
+
+/// The state of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    enis: BTreeMap<EniId, Eni>,
+    addresses: BTreeMap<Ipv4Addr, Address>,
+    attachments: BTreeMap<AttachmentKey, Attachment>,
+    intents: BTreeMap<IntentId, Intent>,
+    next_intent: u64,
+    knowledge: Knowledge,
+    troubles: Troubles,
+}
+
+impl Pool {
+    /// Takes an event in.
+    ///
+    /// # Errors
+    /// A [`Violation`] when the event contradicts the state. The part of it that does not is still taken in: an answer
+    /// of EC2 that names one address twice must not lose the others.
+    pub fn apply(&mut self, event: Event) -> Result<(), Violation> {
+        match event {
+            Event::Identified { primary } => {
+                self.enis.entry(primary.id.clone()).or_insert(*primary);
+                Ok(())
+            }
+            Event::Recovered { attachment, now } => self.recover(*attachment, now),
+            Event::Allocated { attachment } => self.allocate(*attachment),
+            Event::Wired { key, host_ifindex } => {
+                self.attachment_mut(&key)?.host_ifindex = Some(host_ifindex);
+                Ok(())
+            }
+            Event::Answered { key } => {
+                self.attachment_mut(&key)?.answered = true;
+                Ok(())
+            }
+            Event::Released { key, until } => self.release(&key, until),
+            Event::Tick { now } => {
+                self.tick(now);
+                Ok(())
+            }
+            Event::Started { id, action, now } => self.start(id, action, now),
+            Event::Finished { id, outcome, now } => self.finish(id, outcome, now),
+            Event::Restarted { now, same_boot } => {
+                self.restart(now, same_boot);
+                Ok(())
+            }
+        }
+    }
+
+    /// The address that the next pod gets: of the fullest ready ENI (so that others empty), the longest free.
+    pub fn choose(&self) -> Option<(Ipv4Addr, EniId)> {
+        let eni = self
+            .enis
+            .values()
+            .filter(|eni| eni.is_ready() && self.tally(&eni.id).free > 0)
+            .max_by_key(|eni| {
+                (
+                    self.tally(&eni.id).used(),
+                    std::cmp::Reverse(eni.device_index),
+                )
+            })?;
+        let (address, _) = self
+            .addresses_of(&eni.id)
+            .filter_map(|(address, a)| a.free_since().map(|since| (address, since)))
+            .min_by_key(|&(address, since)| (since, address))?;
+        Some((address, eni.id.clone()))
+    }
+
+    /// The ENIs.
+    pub fn enis(&self) -> impl Iterator<Item = &Eni> {
+        self.enis.values()
+    }
+
+    /// One ENI.
+    pub fn eni(&self, id: &EniId) -> Option<&Eni> {
+        self.enis.get(id)
+    }
+
+    /// All addresses, those given back lately included.
+    pub fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, &Address)> {
+        self.addresses.iter().map(|(ip, address)| (*ip, address))
+    }
+
+    /// The addresses that an ENI holds.
+    pub fn addresses_of<'a>(
+        &'a self,
+        eni: &'a EniId,
+    ) -> impl Iterator<Item = (Ipv4Addr, &'a Address)> {
+        self.addresses()
+            .filter(move |(_, address)| &address.eni == eni && address.is_held())
+    }
+
+    /// An ENI's addresses by state.
+    pub fn tally(&self, eni: &EniId) -> Tally {
+        Tally::of(self.addresses_of(eni).map(|(_, address)| address))
+    }
+
+    /// How many of an ENI's slots are taken: one a single address, one a prefix.
+    pub fn slots(&self, eni: &EniId) -> u32 {
+        let mut prefixes: Vec<_> = Vec::new();
+        let mut slots = 0;
+        for (_, address) in self.addresses_of(eni) {
+            match address.block {
+                Block::Single => slots += 1,
+                Block::Prefix(prefix) if prefixes.contains(&prefix) => {}
+                Block::Prefix(prefix) => {
+                    prefixes.push(prefix);
+                    slots += 1;
+                }
+            }
+        }
+        slots
+    }
+
+    /// The live attachments.
+    pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
+        self.attachments.values()
+    }
+
+    /// One attachment.
+    pub fn attachment(&self, key: &AttachmentKey) -> Option<&Attachment> {
+        self.attachments.get(key)
+    }
+
+    /// The actions under way.
+    pub fn intents(&self) -> impl Iterator<Item = (IntentId, &Intent)> {
+        self.intents.iter().map(|(id, intent)| (*id, intent))
+    }
+
+    /// The name of the next action.
+    pub fn next_intent(&self) -> IntentId {
+        IntentId(self.next_intent)
+    }
+
+    /// What Describe has told.
+    pub fn knowledge(&self) -> Knowledge {
+        self.knowledge
+    }
+
+    /// What went wrong lately.
+    pub fn troubles(&self) -> &Troubles {
+        &self.troubles
+    }
+
+    fn attachment_mut(&mut self, key: &AttachmentKey) -> Result<&mut Attachment, Violation> {
+        self.attachments
+            .get_mut(key)
+            .ok_or_else(|| Violation::NoAttachment(key.clone()))
+    }
+
+    fn allocate(&mut self, attachment: Attachment) -> Result<(), Violation> {
+        if self.attachments.contains_key(&attachment.key) {
+            return Err(Violation::AttachmentExists(attachment.key));
+        }
+        let ready = self.enis.get(&attachment.eni).is_some_and(Eni::is_ready);
+        match self.addresses.get_mut(&attachment.address) {
+            Some(address) if ready && address.is_free() && address.eni == attachment.eni => {
+                address.state = AddressState::Assigned {
+                    to: attachment.key.clone(),
+                };
+            }
+            _ => return Err(Violation::NotFree(attachment.address)),
+        }
+        self.attachments.insert(attachment.key.clone(), attachment);
+        Ok(())
+    }
+
+    /// A pod that lives keeps its address, whoever else we thought had it; the ENI's word comes with Describe.
+    fn recover(&mut self, attachment: Attachment, now: Timestamp) -> Result<(), Violation> {
+        if self.attachments.contains_key(&attachment.key) {
+            return Err(Violation::AttachmentExists(attachment.key));
+        }
+        let owned = |a: &Address| matches!(&a.state, AddressState::Assigned { .. });
+        if self.addresses.get(&attachment.address).is_some_and(owned) {
+            return Err(Violation::NotFree(attachment.address));
+        }
+        let address = Address {
+            eni: attachment.eni.clone(),
+            block: Block::Single,
+            state: AddressState::Assigned {
+                to: attachment.key.clone(),
+            },
+            learned: now,
+            missed: None,
+        };
+        self.addresses.insert(attachment.address, address);
+        self.attachments.insert(attachment.key.clone(), attachment);
+        Ok(())
+    }
+
+    fn release(&mut self, key: &AttachmentKey, until: Timestamp) -> Result<(), Violation> {
+        let attachment = self
+            .attachments
+            .remove(key)
+            .ok_or_else(|| Violation::NoAttachment(key.clone()))?;
+        match self.addresses.get_mut(&attachment.address) {
+            Some(address) => {
+                address.state = AddressState::Cooling { until };
+                Ok(())
+            }
+            None => Err(Violation::NoAddress(attachment.address)),
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        for address in self.addresses.values_mut() {
+            if let AddressState::Cooling { until } = address.state
+                && until <= now
+            {
+                address.state = AddressState::Free { since: until };
+            }
+        }
+        self.addresses.retain(|_, address| match address.state {
+            AddressState::Gone { since } => now.since(since) < GONE_MEMORY,
+            _ => true,
+        });
+    }
+
+    fn start(&mut self, id: IntentId, action: Action, now: Timestamp) -> Result<(), Violation> {
+        if let Some(intent) = self.intents.get_mut(&id) {
+            // A Create in doubt is repeated under its own name, with its own token.
+            intent.doubtful = None;
+            return Ok(());
+        }
+        if id.0 != self.next_intent {
+            return Err(Violation::NoIntent(id));
+        }
+        if let Action::Unassign { eni, addresses } = &action {
+            self.begin_unassign(eni, addresses)?;
+        }
+        if let Action::Detach { eni } = &action
+            && let Some(eni) = self.enis.get_mut(eni)
+        {
+            eni.state = EniState::Draining;
+        }
+        self.next_intent += 1;
+        self.intents.insert(
+            id,
+            Intent {
+                action,
+                started: now,
+                doubtful: None,
+            },
+        );
+        Ok(())
+    }
+
+    fn begin_unassign(&mut self, eni: &EniId, addresses: &[Ipv4Addr]) -> Result<(), Violation> {
+        let free = |ip: &&Ipv4Addr| {
+            self.addresses
+                .get(ip)
+                .is_some_and(|a| a.is_free() && &a.eni == eni)
+        };
+        if let Some(taken) = addresses.iter().find(|ip| !free(ip)) {
+            return Err(Violation::NotFree(*taken));
+        }
+        for ip in addresses {
+            if let Some(address) = self.addresses.get_mut(ip) {
+                address.state = AddressState::Unassigning;
+            }
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, now: Timestamp, same_boot: bool) {
+        if !same_boot {
+            self.forget_times(now);
+        }
+        self.intents.retain(|_, intent| intent.action.is_durable());
+        for intent in self.intents.values_mut() {
+            intent.doubtful = Some(now);
+        }
+        self.knowledge.wanted = true;
+        self.troubles = Troubles::default();
+        // Links and tables may have gone with the old process's node; setting them up again changes nothing if not.
+        for eni in self.enis.values_mut() {
+            if eni.is_ready() && eni.device_index != 0 {
+                eni.state = EniState::Attaching { since: now };
+            }
+        }
+    }
+
+    fn forget_times(&mut self, now: Timestamp) {
+        self.attachments.clear();
+        for address in self.addresses.values_mut() {
+            address.learned = now;
+            address.missed = None;
+            address.state = match address.state {
+                AddressState::Assigned { .. }
+                | AddressState::Cooling { .. }
+                | AddressState::Free { .. } => AddressState::Free { since: now },
+                AddressState::Gone { .. } => AddressState::Gone { since: now },
+                AddressState::Quarantined { .. } => AddressState::Quarantined { since: now },
+                AddressState::Unassigning => AddressState::Unassigning,
+            };
+        }
+        for eni in self.enis.values_mut() {
+            eni.learned = now;
+            eni.missed = None;
+            if let EniState::Ready { since } | EniState::Attaching { since } = &mut eni.state {
+                *since = now;
+            }
+        }
+        self.knowledge = Knowledge {
+            described: None,
+            ..self.knowledge
+        };
+    }
+}

@@ -1,0 +1,237 @@
+//! How outcomes of actions change the pool. One small function an outcome.
+
+use std::net::Ipv4Addr;
+
+use crate::action::{Action, CreatedEni, Failure, FailureKind, Intent, IntentId, Outcome};
+use crate::address::{Address, AddressState, Block};
+use crate::eni::{Eni, EniId, EniState, Ownership};
+use crate::pool::{Pool, Violation};
+use crate::time::Timestamp;
+
+impl Pool {
+    /// Closes an action with its outcome; one in doubt stays open.
+    pub(super) fn finish(
+        &mut self,
+        id: IntentId,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        let intent = self
+            .intents
+            .get(&id)
+            .cloned()
+            .ok_or(Violation::NoIntent(id))?;
+        let verb = intent.action.verb();
+        match &outcome {
+            Outcome::Failed(failure) => self.troubles.note(verb, failure, now),
+            _ => self.troubles.clear(verb),
+        }
+        if let Outcome::Failed(Failure {
+            kind: FailureKind::Doubtful,
+            ..
+        }) = &outcome
+            && intent.action.is_durable()
+        {
+            if let Some(intent) = self.intents.get_mut(&id) {
+                intent.doubtful = Some(now);
+            }
+            self.knowledge.wanted = true;
+            return Ok(());
+        }
+        self.intents.remove(&id);
+        match outcome {
+            Outcome::Failed(failure) => {
+                self.failed(&intent.action, &failure, now);
+                Ok(())
+            }
+            outcome => self.succeeded(id, intent, outcome, now),
+        }
+    }
+
+    fn succeeded(
+        &mut self,
+        id: IntentId,
+        intent: Intent,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        match (intent.action, outcome) {
+            (Action::Create { device_index, .. }, Outcome::Created(eni)) => {
+                self.created(*eni, device_index, now)
+            }
+            (Action::Attach { eni, .. }, Outcome::Attached { attachment_id }) => {
+                self.eni_mut(&eni)?.attachment_id = Some(attachment_id);
+                self.eni_mut(&eni)?.state = EniState::Attaching { since: now };
+                Ok(())
+            }
+            (Action::Protect { eni }, Outcome::Done) => {
+                self.eni_mut(&eni)?.delete_on_termination = true;
+                Ok(())
+            }
+            (Action::Connect { eni }, Outcome::Done) => {
+                self.eni_mut(&eni)?.state = EniState::Ready { since: now };
+                Ok(())
+            }
+            (Action::Assign { eni, .. }, Outcome::Assigned { addresses }) => {
+                self.hold(&eni, &addresses, now)
+            }
+            (Action::Unassign { addresses, .. }, Outcome::Done) => {
+                self.give_back(&addresses, now);
+                Ok(())
+            }
+            (Action::Detach { eni }, Outcome::Done) => self.detached(&eni),
+            (Action::Delete { eni }, Outcome::Done) => {
+                self.forget_eni(&eni, now);
+                Ok(())
+            }
+            (Action::Describe, Outcome::Described(described)) => {
+                self.described(&described, intent.started, now)
+            }
+            _ => Err(Violation::WrongOutcome(id)),
+        }
+    }
+
+    /// What a refusal teaches. All of these say that nothing was done.
+    fn failed(&mut self, action: &Action, failure: &Failure, now: Timestamp) {
+        let gone = failure.kind == FailureKind::NotFound;
+        let refused = matches!(
+            failure.kind,
+            FailureKind::EniLimit | FailureKind::Refused | FailureKind::WrongState
+        );
+        match action {
+            // The instance takes no more (somebody else attached one): what was made for it must not stay behind.
+            Action::Attach { eni, .. } if refused => {
+                if let Some(eni) = self.enis.get_mut(eni) {
+                    eni.state = EniState::Detached;
+                }
+                self.knowledge.wanted = true;
+            }
+            Action::Unassign { addresses, .. } => {
+                for ip in addresses {
+                    self.set_state(*ip, AddressState::Free { since: now });
+                }
+                self.knowledge.wanted |= gone || refused;
+            }
+            // Whatever came of it, the ENI is not on this instance any more.
+            Action::Detach { eni } if gone => {
+                self.knowledge.wanted |= self.detached(eni).is_err();
+            }
+            Action::Delete { eni } if gone => self.forget_eni(eni, now),
+            Action::Assign { .. } | Action::Detach { .. } | Action::Protect { .. } => {
+                self.knowledge.wanted |=
+                    gone || refused || failure.kind == FailureKind::AddressLimit;
+            }
+            _ => {}
+        }
+    }
+
+    fn created(
+        &mut self,
+        made: CreatedEni,
+        device_index: u32,
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        let eni = Eni {
+            id: made.id.clone(),
+            mac: made.mac,
+            device_index,
+            primary_address: made.primary_address,
+            subnet: made.subnet,
+            ownership: Ownership::Ours,
+            state: EniState::Created,
+            attachment_id: None,
+            delete_on_termination: false,
+            learned: now,
+            missed: None,
+        };
+        self.enis.insert(made.id.clone(), eni);
+        self.hold(&made.id, &made.addresses, now)
+    }
+
+    /// EC2 named these addresses in answer to our own call: pods may have them at once.
+    fn hold(
+        &mut self,
+        eni: &EniId,
+        addresses: &[Ipv4Addr],
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        let mut violation = Ok(());
+        for ip in addresses {
+            match self.addresses.get(ip).map(|a| &a.state) {
+                Some(AddressState::Assigned { .. }) => {
+                    violation = Err(Violation::HeldElsewhere {
+                        address: *ip,
+                        eni: eni.clone(),
+                    });
+                    self.knowledge.wanted = true;
+                }
+                // Still resting after its last pod: the same address came back sooner than it may be used.
+                Some(AddressState::Cooling { until }) => {
+                    let state = AddressState::Cooling { until: *until };
+                    self.insert_address(*ip, eni, state, now);
+                }
+                _ => self.insert_address(*ip, eni, AddressState::Free { since: now }, now),
+            }
+        }
+        violation
+    }
+
+    pub(super) fn insert_address(
+        &mut self,
+        ip: Ipv4Addr,
+        eni: &EniId,
+        state: AddressState,
+        now: Timestamp,
+    ) {
+        let address = Address {
+            eni: eni.clone(),
+            block: Block::Single,
+            state,
+            learned: now,
+            missed: None,
+        };
+        self.addresses.insert(ip, address);
+    }
+
+    pub(super) fn give_back(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
+        for ip in addresses {
+            self.set_state(*ip, AddressState::Gone { since: now });
+        }
+    }
+
+    /// Moves an address of which no pod has a part; one that a pod has stays where it is.
+    pub(super) fn set_state(&mut self, ip: Ipv4Addr, state: AddressState) {
+        if let Some(address) = self.addresses.get_mut(&ip)
+            && !matches!(address.state, AddressState::Assigned { .. })
+        {
+            address.state = state;
+        }
+    }
+
+    pub(super) fn detached(&mut self, eni: &EniId) -> Result<(), Violation> {
+        let eni = self.eni_mut(eni)?;
+        eni.state = EniState::Detached;
+        eni.attachment_id = None;
+        Ok(())
+    }
+
+    /// Drops an ENI and all that no pod has of it. Refused silently while a pod has one of its addresses: its wiring
+    /// stands in the kernel, and the address must not reach another pod.
+    pub(super) fn forget_eni(&mut self, eni: &EniId, now: Timestamp) {
+        if self.tally(eni).assigned > 0 {
+            self.knowledge.wanted = true;
+            return;
+        }
+        let addresses: Vec<Ipv4Addr> = self.addresses_of(eni).map(|(ip, _)| ip).collect();
+        self.give_back(&addresses, now);
+        self.enis.remove(eni);
+        self.intents
+            .retain(|_, intent| intent.action.eni() != Some(eni));
+    }
+
+    pub(super) fn eni_mut(&mut self, eni: &EniId) -> Result<&mut Eni, Violation> {
+        self.enis
+            .get_mut(eni)
+            .ok_or_else(|| Violation::NoEni(eni.clone()))
+    }
+}

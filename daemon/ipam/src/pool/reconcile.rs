@@ -1,0 +1,307 @@
+//! What a Describe changes: it settles calls in doubt, shows what we do not know (quarantined, never handed out at
+//! once) and misses what we do (held back, dropped only after three misses over two minutes, never under a pod).
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use crate::action::{Action, Described, DescribedAttachment, DescribedEni, IntentId, Verb};
+use crate::address::{Address, AddressState, Block, Misses, QUARANTINE};
+use crate::eni::{Eni, EniId, EniState, Ownership};
+use crate::ownership::ownership;
+use crate::pool::{Pool, Violation};
+use crate::time::Timestamp;
+
+impl Pool {
+    /// Takes in what a Describe that began at `started` showed. Anything learned after its beginning is newer than it.
+    pub(super) fn described(
+        &mut self,
+        described: &Described,
+        started: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Violation> {
+        self.knowledge.wanted = false;
+        for shown in &described.enis {
+            self.see_eni(shown, now);
+        }
+        self.settle(described, started, now);
+        for shown in &described.enis {
+            self.see_addresses(shown, &described.in_use, started, now);
+        }
+        self.miss_enis(described, started, now);
+        self.knowledge.described = Some(started);
+        self.knowledge.complete = true;
+        Ok(())
+    }
+
+    /// Takes in an ENI: a known one's protection and attachment, an unknown one as a whole.
+    fn see_eni(&mut self, shown: &DescribedEni, now: Timestamp) {
+        if let Some(eni) = self.enis.get_mut(&shown.id) {
+            eni.missed = None;
+            if let Some(attachment) = &shown.attachment
+                && eni.state != EniState::Detached
+            {
+                eni.delete_on_termination |= attachment.delete_on_termination;
+                eni.attachment_id = Some(attachment.id.clone());
+                if ownership(shown) == Ownership::Foreign {
+                    // Tagged `no_manage` by somebody meanwhile: its pods stay, nothing else is done with it.
+                    eni.ownership = Ownership::Foreign;
+                }
+            }
+            return;
+        }
+        match &shown.attachment {
+            Some(attachment) => self.meet_attached(shown, attachment, now),
+            None => self.meet_available(shown, now),
+        }
+    }
+
+    fn meet_attached(&mut self, shown: &DescribedEni, at: &DescribedAttachment, now: Timestamp) {
+        let whose = ownership(shown);
+        let subnet = match (shown.subnet, whose) {
+            (Some(subnet), _) => subnet,
+            // Never set up, so its subnet is of no use; its slot counts all the same.
+            (None, Ownership::Foreign) => Ipv4Net::from(shown.primary_address),
+            // Without its subnet (instance metadata lags) it cannot be set up; the next Describe finds it again.
+            (None, _) => {
+                self.knowledge.wanted = true;
+                return;
+            }
+        };
+        let state = match whose {
+            Ownership::Primary | Ownership::Foreign => EniState::Ready { since: now },
+            Ownership::Ours => EniState::Attaching { since: now },
+        };
+        let eni = Eni {
+            id: shown.id.clone(),
+            mac: shown.mac,
+            device_index: at.device_index,
+            primary_address: shown.primary_address,
+            subnet,
+            ownership: whose,
+            state,
+            attachment_id: Some(at.id.clone()),
+            delete_on_termination: at.delete_on_termination,
+            learned: now,
+            missed: None,
+        };
+        self.enis.insert(shown.id.clone(), eni);
+    }
+
+    /// An available ENI with our tag that we do not know is a leftover, unless a Create is still open: then it may be
+    /// that one, and its answer will tell.
+    fn meet_available(&mut self, shown: &DescribedEni, now: Timestamp) {
+        let creating = self
+            .intents
+            .values()
+            .any(|i| i.action.verb() == Verb::Create);
+        if creating {
+            return;
+        }
+        let eni = Eni {
+            id: shown.id.clone(),
+            mac: shown.mac,
+            device_index: 0,
+            primary_address: shown.primary_address,
+            // It is only there to be deleted.
+            subnet: Ipv4Net::from(shown.primary_address),
+            ownership: Ownership::Ours,
+            state: EniState::Detached,
+            attachment_id: None,
+            delete_on_termination: false,
+            learned: now,
+            missed: None,
+        };
+        self.enis.insert(shown.id.clone(), eni);
+    }
+
+    /// Closes the actions in doubt that this Describe began after, by what it shows of them.
+    fn settle(&mut self, described: &Described, started: Timestamp, now: Timestamp) {
+        let open: Vec<(IntentId, Action)> = self
+            .intents
+            .iter()
+            .filter(|(_, i)| {
+                i.doubtful.is_some_and(|d| d <= started) && i.action.verb() != Verb::Create
+            })
+            .map(|(id, i)| (*id, i.action.clone()))
+            .collect();
+        for (id, action) in open {
+            let shown = described.enis.iter().find(|e| Some(&e.id) == action.eni());
+            self.settle_one(&action, shown, started, now);
+            self.intents.remove(&id);
+        }
+    }
+
+    fn settle_one(
+        &mut self,
+        action: &Action,
+        shown: Option<&DescribedEni>,
+        started: Timestamp,
+        now: Timestamp,
+    ) {
+        let attachment = shown.and_then(|s| s.attachment.as_ref());
+        match action {
+            Action::Assign { eni, .. } => {
+                for ip in shown.map_or(&[][..], |s| &s.addresses) {
+                    // Nobody but us assigns to our ENI: what is new there is what that call did.
+                    if !self.addresses.contains_key(ip) {
+                        self.insert_address(*ip, eni, AddressState::Free { since: now }, now);
+                    }
+                }
+            }
+            Action::Unassign { addresses, .. } => {
+                for ip in addresses {
+                    let still = shown.is_some_and(|s| s.addresses.contains(ip));
+                    // Shown, it may still be on its way out: it rests until a second Describe agrees.
+                    self.set_state(
+                        *ip,
+                        if still {
+                            AddressState::Quarantined { since: started }
+                        } else {
+                            AddressState::Gone { since: now }
+                        },
+                    );
+                }
+            }
+            Action::Attach { eni, .. } => {
+                if let (Some(at), Some(eni)) = (attachment, self.enis.get_mut(eni)) {
+                    eni.attachment_id = Some(at.id.clone());
+                    eni.state = EniState::Attaching { since: now };
+                }
+            }
+            Action::Detach { eni } if attachment.is_none() => {
+                // A stale answer would only make the Delete that follows wait.
+                let _ = self.detached(eni);
+            }
+            // Protection was taken over with the ENI; a Delete or Detach that had no effect is planned again.
+            _ => {}
+        }
+    }
+
+    /// Compares the addresses of an ENI of ours with what is shown of it.
+    fn see_addresses(
+        &mut self,
+        shown: &DescribedEni,
+        in_use: &[Ipv4Addr],
+        started: Timestamp,
+        now: Timestamp,
+    ) {
+        let usable = self
+            .enis
+            .get(&shown.id)
+            .is_some_and(|e| e.ownership != Ownership::Foreign && e.state != EniState::Detached);
+        if !usable {
+            return;
+        }
+        let assigning = self
+            .intents
+            .values()
+            .any(|i| i.action.verb() == Verb::Assign && i.action.eni() == Some(&shown.id));
+        let prefixed = shown.prefixes.iter().flat_map(|p| {
+            // All sixteen of a /28 belong to the pod network, the first and last too.
+            (0..16).map(|n| {
+                (
+                    Ipv4Addr::from_bits(p.network().to_bits() + n),
+                    Block::Prefix(*p),
+                )
+            })
+        });
+        let held: Vec<_> = shown
+            .addresses
+            .iter()
+            .map(|ip| (*ip, Block::Single))
+            .chain(prefixed)
+            .collect();
+        for (ip, block) in &held {
+            self.see_address(
+                *ip,
+                *block,
+                &shown.id,
+                in_use.contains(ip),
+                assigning,
+                started,
+            );
+        }
+        for (ip, address) in &mut self.addresses {
+            let expected =
+                address.eni == shown.id && address.is_held() && address.learned < started;
+            if expected && !held.iter().any(|(shown, _)| shown == ip) {
+                address.missed = Some(Misses::more(address.missed, now));
+            }
+        }
+        self.drop_missed(now);
+    }
+
+    fn see_address(
+        &mut self,
+        ip: Ipv4Addr,
+        block: Block,
+        eni: &EniId,
+        in_use: bool,
+        assigning: bool,
+        started: Timestamp,
+    ) {
+        match self.addresses.get_mut(&ip) {
+            Some(address) if address.eni == *eni => {
+                address.missed = None;
+                if let AddressState::Quarantined { since } = address.state
+                    && started.since(since) >= QUARANTINE
+                    && !in_use
+                {
+                    address.state = AddressState::Free { since: started };
+                }
+            }
+            // It moved here in EC2; ours is the older word, but a pod that has it keeps it.
+            Some(address) if address.is_held() => {}
+            // Given back a moment ago, or being assigned right now: the answer to the call is the truth.
+            Some(_) => {}
+            None if assigning => {}
+            None => {
+                let state = AddressState::Quarantined { since: started };
+                let address = Address {
+                    eni: eni.clone(),
+                    block,
+                    state,
+                    learned: started,
+                    missed: None,
+                };
+                self.addresses.insert(ip, address);
+            }
+        }
+    }
+
+    fn drop_missed(&mut self, now: Timestamp) {
+        for address in self.addresses.values_mut() {
+            let idle = matches!(
+                address.state,
+                AddressState::Free { .. }
+                    | AddressState::Cooling { .. }
+                    | AddressState::Quarantined { .. }
+            );
+            if idle && address.missed.is_some_and(|m| m.convincing(now)) {
+                address.state = AddressState::Gone { since: now };
+                address.missed = None;
+            }
+        }
+    }
+
+    /// ENIs that should have been shown and were not.
+    fn miss_enis(&mut self, described: &Described, started: Timestamp, now: Timestamp) {
+        let mut lost = Vec::new();
+        for (id, eni) in &mut self.enis {
+            let fresh = eni.learned >= started;
+            if fresh || described.enis.iter().any(|shown| &shown.id == id) {
+                continue;
+            }
+            let missed = Misses::more(eni.missed, now);
+            eni.missed = Some(missed);
+            // The primary is where we run; an answer without it is no answer.
+            if missed.convincing(now) && eni.ownership != Ownership::Primary {
+                lost.push(id.clone());
+            }
+        }
+        for id in lost {
+            self.forget_eni(&id, now);
+        }
+    }
+}

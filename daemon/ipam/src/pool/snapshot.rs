@@ -1,0 +1,88 @@
+//! The pool as it stands on the disk, and back, with its invariants checked on the way in.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Intent, IntentId};
+use crate::address::Address;
+use crate::attachment::Attachment;
+use crate::eni::Eni;
+use crate::pool::{Knowledge, Pool, Violation};
+use crate::trouble::Troubles;
+
+/// All that outlives the process. Troubles do not: a new process tries at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The ENIs.
+    pub enis: Vec<Eni>,
+    /// The addresses.
+    pub addresses: BTreeMap<Ipv4Addr, Address>,
+    /// The attachments.
+    pub attachments: Vec<Attachment>,
+    /// The actions under way.
+    pub intents: BTreeMap<IntentId, Intent>,
+    /// Name of the next action.
+    pub next_intent: u64,
+    /// What Describe has told.
+    pub knowledge: Knowledge,
+}
+
+impl Pool {
+    /// The state to write.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            enis: self.enis.values().cloned().collect(),
+            addresses: self.addresses.clone(),
+            attachments: self.attachments.values().cloned().collect(),
+            intents: self
+                .intents
+                .iter()
+                .filter(|(_, intent)| intent.action.is_durable())
+                .map(|(id, intent)| (*id, intent.clone()))
+                .collect(),
+            next_intent: self.next_intent,
+            knowledge: self.knowledge,
+        }
+    }
+}
+
+impl TryFrom<Snapshot> for Pool {
+    type Error = Violation;
+
+    fn try_from(snapshot: Snapshot) -> Result<Self, Violation> {
+        let count = snapshot.attachments.len();
+        let pool = Self {
+            enis: snapshot
+                .enis
+                .into_iter()
+                .map(|eni| (eni.id.clone(), eni))
+                .collect(),
+            addresses: snapshot.addresses,
+            attachments: snapshot
+                .attachments
+                .into_iter()
+                .map(|a| (a.key.clone(), a))
+                .collect(),
+            next_intent: snapshot
+                .intents
+                .keys()
+                .map(|id| id.0 + 1)
+                .fold(snapshot.next_intent, u64::max),
+            intents: snapshot.intents,
+            knowledge: snapshot.knowledge,
+            troubles: Troubles::default(),
+        };
+        if let Some(twice) = pool
+            .attachments
+            .values()
+            .next()
+            .filter(|_| pool.attachments.len() != count)
+        {
+            return Err(Violation::AttachmentExists(twice.key.clone()));
+        }
+        pool.check()?;
+        Ok(pool)
+    }
+}

@@ -1,0 +1,178 @@
+//! What a namespace holds, in a form that can be compared: links, addresses, routes, rules, netfilter.
+//!
+//! Normalised: what changes by itself (ifindexes, handles, counters, timers, operational state) is left out, so two
+//! snapshots are equal when nobody configured anything in between. Sysctls and qdiscs are not looked at.
+
+mod ruleset;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::{Netns, output};
+
+/// The configuration of one namespace at one moment: lines by section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    sections: BTreeMap<String, Vec<String>>,
+}
+
+/// One line that only one of two snapshots has, or a section whose lines changed places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Only the later one has it.
+    Added(String, String),
+    /// Only the earlier one has it.
+    Removed(String, String),
+    /// The same lines in another order, where order matters (the rules of a chain).
+    Reordered(String),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(section, line) => write!(f, "+ {section}: {line}"),
+            Self::Removed(section, line) => write!(f, "- {section}: {line}"),
+            Self::Reordered(section) => write!(f, "~ {section}: same lines, other order"),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Reads the state of `netns` by `ip -j` and `nft -j`.
+    ///
+    /// # Errors
+    /// One of the programs failed or printed what is not JSON.
+    pub fn take(netns: &Netns) -> anyhow::Result<Self> {
+        let mut sections = BTreeMap::new();
+        let mut put = |section: &str, mut lines: Vec<String>| {
+            lines.sort();
+            sections.insert(section.to_owned(), lines);
+        };
+        put("link", lines(&json(netns, &["-d", "link"])?, link));
+        put("address", addresses(&json(netns, &["addr"])?));
+        put(
+            "route",
+            lines(
+                &json(netns, &["-4", "route", "show", "table", "all"])?,
+                selected,
+            ),
+        );
+        put(
+            "route6",
+            lines(
+                &json(netns, &["-6", "route", "show", "table", "all"])?,
+                selected,
+            ),
+        );
+        put("rule", lines(&json(netns, &["-4", "rule"])?, selected));
+        put("rule6", lines(&json(netns, &["-6", "rule"])?, selected));
+        let ruleset = output(netns.command("nft").args(["-j", "list", "ruleset"]))?;
+        let ruleset = serde_json::from_str(&ruleset).context("nft -j list ruleset")?;
+        sections.extend(ruleset::sections(&ruleset));
+        if ruleset::has_xtables(&ruleset) {
+            // nft's JSON names an xtables match or target but not its arguments
+            let saved = output(&mut netns.command("iptables-save"))?;
+            sections.insert("iptables-save".to_owned(), ruleset::iptables_lines(&saved));
+        }
+        Ok(Self { sections })
+    }
+
+    /// The lines of one section (`link`, `address`, `route`, `route6`, `rule`, `rule6`, `nft ...`), none if absent.
+    #[must_use]
+    pub fn section(&self, name: &str) -> &[String] {
+        self.sections.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What `later` has more, has less or has in another order, by section.
+    #[must_use]
+    pub fn changes(&self, later: &Self) -> Vec<Change> {
+        let mut names: Vec<&String> = self.sections.keys().chain(later.sections.keys()).collect();
+        names.sort();
+        names.dedup();
+        let mut changes = Vec::new();
+        for name in names {
+            let (before, after) = (self.section(name), later.section(name));
+            let removed = without(before, after)
+                .into_iter()
+                .map(|line| Change::Removed(name.clone(), line));
+            let added = without(after, before)
+                .into_iter()
+                .map(|line| Change::Added(name.clone(), line));
+            let count = changes.len();
+            changes.extend(removed.chain(added));
+            if changes.len() == count && before != after {
+                changes.push(Change::Reordered(name.clone()));
+            }
+        }
+        changes
+    }
+}
+
+/// The lines of `these` that `those` lack, counting repetitions.
+fn without(these: &[String], those: &[String]) -> Vec<String> {
+    let mut left: Vec<&String> = those.iter().collect();
+    let missing = |line: &&String| match left.iter().position(|other| other == line) {
+        Some(at) => {
+            left.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    these.iter().filter(missing).cloned().collect()
+}
+
+fn json(netns: &Netns, args: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let args: Vec<&str> = std::iter::once("-j").chain(args.iter().copied()).collect();
+    let text = netns.ip(&args)?;
+    // iproute2 prints nothing at all where there is nothing to print
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(&text).with_context(|| format!("ip {args:?} printed no JSON array"))
+}
+
+fn lines(objects: &[Value], line: fn(&Value) -> String) -> Vec<String> {
+    objects.iter().map(line).collect()
+}
+
+fn link(link: &Value) -> String {
+    let kind = link["linkinfo"]["info_kind"].as_str().unwrap_or("-");
+    let text = |key: &str| link[key].as_str().unwrap_or("-").to_owned();
+    let up = link["flags"]
+        .as_array()
+        .is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
+    format!(
+        "{} kind {kind} group {} alias {} mtu {} {}",
+        text("ifname"),
+        text("group"),
+        text("ifalias"),
+        link["mtu"],
+        if up { "up" } else { "down" }
+    )
+}
+
+fn addresses(links: &[Value]) -> Vec<String> {
+    let of_link = |link: &Value| -> Vec<String> {
+        let infos = link["addr_info"].as_array().map_or(&[][..], Vec::as_slice);
+        let line = |info: &Value| {
+            format!("{} {} {}", link["ifname"], info["local"], info["prefixlen"]).replace('"', "")
+        };
+        infos.iter().map(line).collect()
+    };
+    links.iter().flat_map(of_link).collect()
+}
+
+/// A route or rule as `key value` pairs in a fixed order, without what the kernel changes by itself.
+fn selected(object: &Value) -> String {
+    // linkdown and the like follow the carrier; a cloned route's expiry is a timer
+    const VOLATILE: [&str; 4] = ["flags", "expires", "cache", "pref"];
+    let fields = object.as_object().into_iter().flatten();
+    let kept = fields.filter(|(key, _)| !VOLATILE.contains(&key.as_str()));
+    let pairs: Vec<String> = kept
+        .map(|(key, value)| format!("{key} {value}").replace('"', ""))
+        .collect();
+    pairs.join(" ")
+}

@@ -13,10 +13,12 @@ use e2e::probe::{Patience, ping, tcp};
 use e2e::runtime::Runtime;
 use e2e::runtime::attachment::{Attachment, PortMapping, random_container_id};
 use e2e::runtime::conflist::Conflist;
+use e2e::runtime::outcome::PluginTime;
 use serde_json::{Value, json};
 
 const PLUGINS: &str = "/usr/lib/cni";
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 70, 0, 1);
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 70, 0, 2);
 const POD_PORT: u16 = 8080;
 const HOST_PORT: u16 = 30080;
 
@@ -44,7 +46,7 @@ impl Net {
             outside.name(),
         ])?;
         node.ip(&["addr", "add", &format!("{NODE}/24"), "dev", "up0"])?;
-        outside.ip(&["addr", "add", "10.70.0.2/24", "dev", "up0"])?;
+        outside.ip(&["addr", "add", &format!("{OUTSIDE}/24"), "dev", "up0"])?;
         node.ip(&["link", "set", "up0", "up"])?;
         outside.ip(&["link", "set", "up0", "up"])?;
         outside.ip(&["route", "add", "default", "via", &NODE.to_string()])?;
@@ -96,6 +98,52 @@ fn installed() -> anyhow::Result<bool> {
     Ok(false)
 }
 
+/// The cycle of one pod with a host port: ADD, used by the node and from outside, DEL.
+fn one_pod(net: &Net, runtime: &Runtime) -> anyhow::Result<()> {
+    let pod = Netns::unique("rtd-pod")?;
+    let attachment = Attachment::of_pod(
+        "default",
+        "pod",
+        random_container_id()?,
+        pod.path().to_owned(),
+    );
+    let attachment = attachment.with_ports(&[PortMapping {
+        host: HOST_PORT,
+        container: POD_PORT,
+    }]);
+    let cached = runtime.cache().path(runtime.conflist(), &attachment);
+    let outside = SocketAddrV4::new(NODE, HOST_PORT);
+
+    let added = runtime.add(&net.node, &attachment)?;
+    assert_eq!(plugins(&added.times), ["ptp", "portmap"]);
+    assert!(cached.is_file());
+    assert_eq!(net.reserved(), 1);
+    ping::ping(
+        &net.node,
+        added.result.pod_address().expect("an address"),
+        Patience::USUAL,
+    )?;
+    let server = tcp::Server::start(&pod, POD_PORT)?;
+    let seen = tcp::ask(&net.outside, outside, Patience::USUAL)?;
+    assert_eq!(
+        *seen.ip(),
+        OUTSIDE,
+        "a host port keeps the client's address"
+    );
+    drop(server);
+
+    let deleted = runtime.del(&net.node, &attachment)?;
+    assert_eq!(plugins(&deleted.times), ["portmap", "ptp"]);
+    assert!(!cached.exists());
+    assert_eq!(net.reserved(), 0);
+    tcp::ask(&net.outside, outside, Patience::ONCE).expect_err("the port is closed");
+    Ok(())
+}
+
+fn plugins(times: &[PluginTime]) -> Vec<&str> {
+    times.iter().map(|time| time.plugin.as_str()).collect()
+}
+
 #[test]
 fn a_pod_is_reached_through_its_host_port_and_leaves_nothing() -> anyhow::Result<()> {
     if !installed()? {
@@ -104,82 +152,13 @@ fn a_pod_is_reached_through_its_host_port_and_leaves_nothing() -> anyhow::Result
     let net = Net::new("rtd-chain")?;
     let portmap = json!({"type": "portmap", "snat": true, "capabilities": {"portMappings": true}});
     let runtime = net.runtime(json!([net.ptp(), portmap]))?;
-    let mut before = None;
+    let untouched = Snapshot::take(&net.node)?;
+    one_pod(&net, &runtime)?;
     // portmap's first ADD on a node makes chains that stay for good: the second pod finds what the first one left
-    for _ in 0..2 {
-        before = Some(Snapshot::take(&net.node)?);
-        let pod = Netns::unique("rtd-pod")?;
-        let ports = [PortMapping {
-            host: HOST_PORT,
-            container: POD_PORT,
-        }];
-        let attachment = Attachment::of_pod(
-            "default",
-            "pod",
-            random_container_id()?,
-            pod.path().to_owned(),
-        );
-        let attachment = attachment.with_ports(&ports);
-        let added = runtime.add(&net.node, &attachment)?;
-        let address = added.result.pod_address().expect("an address");
-        assert_eq!(
-            added
-                .times
-                .iter()
-                .map(|time| time.plugin.as_str())
-                .collect::<Vec<_>>(),
-            ["ptp", "portmap"]
-        );
-
-        ping::ping(&net.node, address, Patience::USUAL)?;
-        let server = tcp::Server::start(&pod, POD_PORT)?;
-        let seen = tcp::ask(
-            &net.outside,
-            SocketAddrV4::new(NODE, HOST_PORT),
-            Patience::USUAL,
-        )?;
-        assert_eq!(
-            *seen.ip(),
-            Ipv4Addr::new(10, 70, 0, 2),
-            "a host port keeps the client's address"
-        );
-        assert_ne!(
-            Snapshot::take(&net.node)?.changes(before.as_ref().unwrap()),
-            []
-        );
-        drop(server);
-
-        assert!(
-            runtime
-                .cache()
-                .path(runtime.conflist(), &attachment)
-                .is_file()
-        );
-        assert_eq!(net.reserved(), 1);
-        let deleted = runtime.del(&net.node, &attachment)?;
-        assert_eq!(
-            deleted
-                .times
-                .iter()
-                .map(|time| time.plugin.as_str())
-                .collect::<Vec<_>>(),
-            ["portmap", "ptp"]
-        );
-        assert!(
-            !runtime
-                .cache()
-                .path(runtime.conflist(), &attachment)
-                .exists()
-        );
-        assert_eq!(net.reserved(), 0);
-        tcp::ask(
-            &net.outside,
-            SocketAddrV4::new(NODE, HOST_PORT),
-            Patience::ONCE,
-        )
-        .expect_err("the port is closed");
-    }
-    let changes = before.unwrap().changes(&Snapshot::take(&net.node)?);
+    let before = Snapshot::take(&net.node)?;
+    assert_ne!(untouched.changes(&before), []);
+    one_pod(&net, &runtime)?;
+    let changes = before.changes(&Snapshot::take(&net.node)?);
     assert!(
         changes.is_empty(),
         "{}",

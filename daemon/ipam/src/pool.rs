@@ -43,6 +43,13 @@ pub enum Event {
         /// It, with the address that [`Pool::choose`] named.
         attachment: Box<Attachment>,
     },
+    /// An attachment whose ADD was not answered, or whose answer was lost, is asked for again.
+    Reasked {
+        /// Which.
+        key: AttachmentKey,
+        /// The plugin process that asks now.
+        invocation: String,
+    },
     /// The kernel has the attachment's links.
     Wired {
         /// Which.
@@ -131,6 +138,10 @@ impl Pool {
             }
             Event::Recovered { attachment, now } => self.recover(*attachment, now),
             Event::Allocated { attachment } => self.allocate(*attachment),
+            Event::Reasked { key, invocation } => {
+                self.attachment_mut(&key)?.invocation = invocation;
+                Ok(())
+            }
             Event::Wired { key, host_ifindex } => {
                 self.attachment_mut(&key)?.host_ifindex = Some(host_ifindex);
                 Ok(())

@@ -4,6 +4,7 @@
 //! not decided here but by the adapter, which knows how far the request got.
 
 use crate::error::{Action, Kind};
+use crate::text::{MESSAGE_CHARS, one_line};
 
 /// Classifies an error answer. Unknown codes fall back to the status: 5xx may have been done, 4xx was not.
 pub fn classify(action: Action, code: &str, status: u16) -> Kind {
@@ -104,7 +105,7 @@ pub fn message(code: &str, said: &str) -> String {
     let readable = said
         .split_once("Encoded authorization failure message")
         .map_or(said, |(before, _)| before);
-    let line = one_line(readable);
+    let line = one_line(readable, MESSAGE_CHARS);
     match (is_credential_error(code), line.is_empty()) {
         (true, true) => {
             "the credentials were not accepted (expired, wrong, or the clock is off)".to_owned()
@@ -117,25 +118,6 @@ pub fn message(code: &str, said: &str) -> String {
         (false, true) => "no message".to_owned(),
         (false, false) => line,
     }
-}
-
-/// Longest message that is kept, in characters: it ends in CNI errors and events (a Kubernetes event's limit is 1,024 bytes).
-const MESSAGE_CHARS: usize = 500;
-
-/// Runs of white space become one space, and what is too long is cut with an ellipsis.
-pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(MESSAGE_CHARS));
-    for word in text.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    if let Some((cut, _)) = line.char_indices().nth(MESSAGE_CHARS) {
-        line.truncate(cut);
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(test)]
@@ -297,12 +279,5 @@ mod tests {
         );
         assert!(message("AuthFailure", "").contains("credentials were not accepted"));
         assert_eq!(message("SomethingNew", " \n"), "no message");
-    }
-
-    #[test]
-    fn long_text_is_cut_between_characters() {
-        let line = one_line(&"ä".repeat(2 * MESSAGE_CHARS));
-        assert_eq!(line.chars().count(), MESSAGE_CHARS + 1);
-        assert!(line.ends_with('…'));
     }
 }

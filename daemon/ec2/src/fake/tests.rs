@@ -120,7 +120,7 @@ async fn limits_of_the_type_and_the_subnet_hold() {
 #[tokio::test(start_paused = true)]
 async fn calls_on_the_wrong_thing_or_state_are_refused() {
     let fake = fake();
-    let (eni, attachment) = attached(&fake, "a", 1).await;
+    let (eni, _) = attached(&fake, "a", 1).await;
     let free = fake
         .create_network_interface(&request("b", 0))
         .await

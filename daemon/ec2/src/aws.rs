@@ -1,0 +1,352 @@
+//! The adapter on aws-sdk-ec2: our verbs to SDK calls and back, each sent exactly once.
+//!
+//! Endpoint, region, proxy-less HTTP and credentials are the SDK's own affair and follow its environment variables
+//! (`AWS_ENDPOINT_URL_EC2`, `AWS_ACCESS_KEY_ID`, ...). The SDK's retries are off for EC2, because it would repeat
+//! AssignPrivateIpAddresses blindly; those of its credential providers stay on, they only read.
+
+mod answer;
+mod failure;
+mod metadata;
+
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::config::{Builder, SharedHttpClient, retry::RetryConfig};
+use aws_sdk_ec2::types::{
+    Filter, InstanceType, NetworkInterfaceAttachmentChanges, ResourceType, Tag, TagSpecification,
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::error::{Action, Ec2Error, Kind};
+use crate::port::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, NetworkInterface};
+use failure::Sending;
+pub use metadata::AwsMetadata;
+
+/// A call as a whole, credentials included; what aws-node allows a request. Longer, and a pod waits for nothing.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// TCP and TLS to the endpoint; near the SDK's own default of 3.1 s. One lost SYN (1 s) and the next (2 s) fit.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// ENIs a page, the maximum of DescribeNetworkInterfaces. Asking for pages at all is what keeps large accounts fast.
+const PAGE: i32 = 1000;
+
+/// One HTTP client for the process: rustls on ring, roots from the system's store.
+static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+});
+
+/// EC2 through the SDK.
+#[derive(Clone, Debug)]
+pub struct AwsEc2 {
+    client: Client,
+}
+
+impl AwsEc2 {
+    /// A client for `region`, or for the region that the SDK finds (environment, profile, instance metadata).
+    ///
+    /// No call is made to EC2: missing credentials or a missing region show at the first verb, as `Kind::Unreachable`.
+    pub async fn connect(region: Option<String>) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(HTTP.clone());
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        // Shows up as the caller in CloudTrail's userAgent.
+        if let Ok(name) = AppName::new(concat!("berth-", env!("CARGO_PKG_VERSION"))) {
+            loader = loader.app_name(name);
+        }
+        Self::from_sdk_config(&loader.load().await)
+    }
+
+    fn from_sdk_config(shared: &SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let config = Builder::from(shared)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build();
+        Self {
+            client: Client::from_conf(config),
+        }
+    }
+
+    /// One page: the ENIs and the token of the next one.
+    async fn describe_page(
+        &self,
+        selection: &Selection,
+        token: Option<String>,
+    ) -> Result<(Vec<NetworkInterface>, Option<String>), Ec2Error> {
+        let action = Action::DescribeNetworkInterfaces;
+        let sending = Sending::new(action);
+        let answer = self
+            .client
+            .describe_network_interfaces()
+            .set_filters(selection.filters.clone())
+            .set_network_interface_ids(selection.ids.clone())
+            .set_max_results(selection.page)
+            .set_next_token(token)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        let enis = answer
+            .network_interfaces()
+            .iter()
+            .map(|eni| answer::network_interface(action, eni))
+            .collect::<Result<_, _>>()?;
+        let next = answer.next_token.filter(|token| !token.is_empty());
+        Ok((enis, next))
+    }
+}
+
+#[async_trait]
+impl Ec2 for AwsEc2 {
+    async fn create_network_interface(
+        &self,
+        request: &CreateNetworkInterface,
+    ) -> Result<NetworkInterface, Ec2Error> {
+        let action = Action::CreateNetworkInterface;
+        let sending = Sending::new(action);
+        // EC2 refuses a count of 0.
+        let secondary = (request.secondary_addresses > 0)
+            .then(|| parameter(action, "secondary_addresses", request.secondary_addresses))
+            .transpose()?;
+        let answer = self
+            .client
+            .create_network_interface()
+            .subnet_id(&request.subnet_id)
+            .set_groups(some(&request.security_groups))
+            .description(&request.description)
+            .set_tag_specifications(tag_specifications(request))
+            .set_secondary_private_ip_address_count(secondary)
+            .client_token(&request.client_token)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        let eni = answer
+            .network_interface()
+            .ok_or_else(|| answer::bad(action, "networkInterface is missing"))?;
+        answer::network_interface(action, eni)
+    }
+
+    async fn attach_network_interface(
+        &self,
+        eni: &str,
+        instance: &str,
+        device_index: u32,
+    ) -> Result<String, Ec2Error> {
+        let action = Action::AttachNetworkInterface;
+        let sending = Sending::new(action);
+        let answer = self
+            .client
+            .attach_network_interface()
+            .network_interface_id(eni)
+            .instance_id(instance)
+            .device_index(parameter(action, "device_index", device_index)?)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        answer
+            .attachment_id
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| answer::bad(action, &format!("{eni}: attachmentId is missing")))
+    }
+
+    async fn set_delete_on_termination(&self, eni: &str, attachment: &str) -> Result<(), Ec2Error> {
+        let sending = Sending::new(Action::ModifyNetworkInterfaceAttribute);
+        let change = NetworkInterfaceAttachmentChanges::builder()
+            .attachment_id(attachment)
+            .delete_on_termination(true)
+            .build();
+        self.client
+            .modify_network_interface_attribute()
+            .network_interface_id(eni)
+            .attachment(change)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        Ok(())
+    }
+
+    async fn assign_private_ip_addresses(
+        &self,
+        eni: &str,
+        count: u32,
+    ) -> Result<Vec<Ipv4Addr>, Ec2Error> {
+        let action = Action::AssignPrivateIpAddresses;
+        let sending = Sending::new(action);
+        let answer = self
+            .client
+            .assign_private_ip_addresses()
+            .network_interface_id(eni)
+            .secondary_private_ip_address_count(parameter(action, "count", count)?)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        answer::assigned(eni, count, answer.assigned_private_ip_addresses())
+    }
+
+    async fn unassign_private_ip_addresses(
+        &self,
+        eni: &str,
+        addresses: &[Ipv4Addr],
+    ) -> Result<(), Ec2Error> {
+        let sending = Sending::new(Action::UnassignPrivateIpAddresses);
+        self.client
+            .unassign_private_ip_addresses()
+            .network_interface_id(eni)
+            .set_private_ip_addresses(Some(addresses.iter().map(Ipv4Addr::to_string).collect()))
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        Ok(())
+    }
+
+    async fn detach_network_interface(&self, attachment: &str) -> Result<(), Ec2Error> {
+        let sending = Sending::new(Action::DetachNetworkInterface);
+        self.client
+            .detach_network_interface()
+            .attachment_id(attachment)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        Ok(())
+    }
+
+    async fn delete_network_interface(&self, eni: &str) -> Result<(), Ec2Error> {
+        let sending = Sending::new(Action::DeleteNetworkInterface);
+        self.client
+            .delete_network_interface()
+            .network_interface_id(eni)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        Ok(())
+    }
+
+    async fn describe_network_interfaces(
+        &self,
+        what: &Describe,
+    ) -> Result<Vec<NetworkInterface>, Ec2Error> {
+        let selection = Selection::of(what);
+        if selection.ids.as_ref().is_some_and(Vec::is_empty) {
+            // Without any id EC2 lists the whole account.
+            return Ok(Vec::new());
+        }
+        let mut enis = Vec::new();
+        let mut token = None;
+        loop {
+            let (page, next) = self.describe_page(&selection, token.clone()).await?;
+            enis.extend(page);
+            if next.is_none() {
+                return Ok(enis);
+            }
+            if next == token {
+                let action = Action::DescribeNetworkInterfaces;
+                return Err(answer::bad(action, "nextToken leads to the same page"));
+            }
+            token = next;
+        }
+    }
+
+    async fn describe_instance_type(
+        &self,
+        instance_type: &str,
+    ) -> Result<InstanceLimits, Ec2Error> {
+        let sending = Sending::new(Action::DescribeInstanceTypes);
+        let answer = self
+            .client
+            .describe_instance_types()
+            .instance_types(InstanceType::from(instance_type))
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        answer::limits(instance_type, answer.instance_types().first())
+    }
+}
+
+/// How [`Describe`] is said to EC2. Ids and a page size do not go together (`InvalidParameterCombination`).
+struct Selection {
+    filters: Option<Vec<Filter>>,
+    ids: Option<Vec<String>>,
+    page: Option<i32>,
+}
+
+impl Selection {
+    fn of(what: &Describe) -> Self {
+        let by_filters = |filters: Vec<Filter>| Self {
+            filters: Some(filters),
+            ids: None,
+            page: Some(PAGE),
+        };
+        match what {
+            Describe::AttachedTo(instance) => {
+                by_filters(vec![filter("attachment.instance-id", instance)])
+            }
+            Describe::AvailableWithTag { key, value } => by_filters(vec![
+                filter(&format!("tag:{key}"), value),
+                filter("status", "available"),
+            ]),
+            Describe::Ids(ids) => Self {
+                filters: None,
+                ids: Some(ids.clone()),
+                page: None,
+            },
+        }
+    }
+}
+
+fn filter(name: &str, value: &str) -> Filter {
+    Filter::builder().name(name).values(value).build()
+}
+
+fn tag_specifications(request: &CreateNetworkInterface) -> Option<Vec<TagSpecification>> {
+    let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+    let specification = TagSpecification::builder()
+        .resource_type(ResourceType::NetworkInterface)
+        .set_tags(Some(request.tags.iter().map(tag).collect()))
+        .build();
+    // EC2 refuses a specification without tags.
+    (!request.tags.is_empty()).then(|| vec![specification])
+}
+
+/// A list parameter, left out when empty.
+fn some(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+/// EC2's numbers are signed.
+fn parameter(action: Action, name: &str, value: u32) -> Result<i32, Ec2Error> {
+    i32::try_from(value).map_err(|_| Ec2Error {
+        action,
+        kind: Kind::Refused,
+        code: "NotSent".to_owned(),
+        message: format!("{name} {value} is out of range"),
+    })
+}

@@ -1,0 +1,99 @@
+//! The wire, pinned: a change of these files is a change of the protocol, which has a number.
+
+use std::path::Path;
+
+use berth_cni::contract::{
+    AddRequest, Ask, AttachmentId, DelRequest, Failure, Interface, Outcome, PROTOCOL, PodName,
+    Reply, Request,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::daemon::added;
+
+#[test]
+fn requests() {
+    let id = AttachmentId {
+        network: "aws-cni".into(),
+        container_id: "c0ffee".into(),
+        ifname: "eth0".into(),
+    };
+    let pod = PodName {
+        namespace: "default".into(),
+        name: "web-0".into(),
+        uid: Some("6f1e".into()),
+    };
+    let full = AddRequest {
+        id: id.clone(),
+        pod: Some(pod.clone()),
+        netns: "/var/run/netns/cni-1".into(),
+        interface: Interface::Create,
+        veth_prefix: Some("eni".into()),
+        mtu: Some(9001),
+    };
+    let bare = AddRequest {
+        pod: None,
+        interface: Interface::Existing,
+        veth_prefix: None,
+        mtu: None,
+        ..full.clone()
+    };
+    let request = |ask| Request {
+        protocol: PROTOCOL,
+        invocation: "5eed".repeat(8),
+        ask,
+    };
+    pinned("request-add", &request(Ask::Add(full)));
+    pinned("request-add-existing", &request(Ask::Add(bare)));
+    pinned(
+        "request-del",
+        &request(Ask::Del(DelRequest {
+            id: id.clone(),
+            pod: Some(PodName { uid: None, ..pod }),
+        })),
+    );
+    pinned("request-state", &request(Ask::State));
+    pinned("tombstone", &DelRequest { id, pod: None });
+}
+
+#[test]
+fn replies() {
+    let reply = |outcome| Reply {
+        protocol: PROTOCOL,
+        outcome,
+    };
+    let failure = Failure {
+        code: 11,
+        reason: "SubnetFull".into(),
+        msg: "subnet-0a1b has no free address".into(),
+        details: "all 251 are taken".into(),
+    };
+    pinned("reply-added", &reply(Outcome::Added(added())));
+    pinned("reply-deleted", &reply(Outcome::Deleted));
+    pinned(
+        "reply-state",
+        &reply(Outcome::State {
+            state: json!({"pool": {"free": 3}}),
+        }),
+    );
+    pinned("reply-failed", &reply(Outcome::Failed(failure.clone())));
+    pinned(
+        "reply-failed-bare",
+        &reply(Outcome::Failed(Failure {
+            details: String::new(),
+            ..failure
+        })),
+    );
+}
+
+fn pinned<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, message: &T) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name)
+        .with_extension("json");
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    let written = serde_json::to_string_pretty(message).unwrap() + "\n";
+    assert_eq!(golden, written, "{}", path.display());
+    assert_eq!(serde_json::from_str::<T>(&golden).unwrap(), *message);
+}

@@ -1,0 +1,19 @@
+//! The built plugin from outside, as a runtime starts it: environment and stdin in, stdout and exit status out, with a
+//! daemon of the test's own on the socket. Tests are named after the assertions of the project's CNI checklist (E
+//! environment, C configuration, V versions, A add, R results, D del, X errors, N version, P process).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod add;
+mod chained;
+mod configuration;
+mod daemon;
+mod del;
+mod environment;
+mod errors;
+mod golden;
+mod namespace;
+mod plugin;
+mod process;
+mod results;
+mod versions;

@@ -1,4 +1,6 @@
 //! The node daemon of berth. The library holds everything but the choice of adapters, which `main` makes.
 
 pub mod dataplane;
+pub mod lock;
 pub mod report;
+pub mod server;

@@ -1,0 +1,132 @@
+//! One connection from accept to close: who it is, its one request, the service's answer, and the client's leaving.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use berth_cni::contract::{Ask, AttachmentId, Outcome, PROTOCOL, Request};
+use serde::Deserialize;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::frame::{self, Frame};
+use super::{Limits, ServerError, Service};
+
+/// Serves one connection. Whatever goes wrong is told to the client, if it can still be told, and logged.
+pub(super) async fn serve<S: Service>(mut stream: UnixStream, service: Arc<S>, limits: Limits) {
+    let outcome = match answer(&stream, &*service, limits).await {
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "connection refused");
+            Outcome::Failed(error.failure())
+        }
+    };
+    match timeout(limits.transfer, frame::write(&mut stream, outcome)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::info!(%error, "reply not delivered"),
+        Err(_) => tracing::warn!(limit = ?limits.transfer, "reply not read in time"),
+    }
+}
+
+/// The outcome to send; `None` if there is nobody to send it to.
+async fn answer<S: Service>(
+    stream: &UnixStream,
+    service: &S,
+    limits: Limits,
+) -> Result<Option<Outcome>, ServerError> {
+    admit(stream)?;
+    let read = timeout(limits.transfer, frame::read(stream, limits.frame));
+    let Some(frame) = read.await.map_err(|_| ServerError::Slow {
+        limit: limits.transfer,
+    })??
+    else {
+        return Ok(None);
+    };
+    let request = decode(&frame.body)?;
+    let (verb, id) = describe(&request.ask);
+    let since = Instant::now();
+    let outcome = tokio::select! {
+        biased;
+        outcome = dispatch(service, request, frame) => Some(outcome?),
+        gone = frame::gone(stream) => { gone?; None }
+    };
+    log(verb, id.as_ref(), outcome.as_ref(), since);
+    Ok(outcome)
+}
+
+/// The socket's mode already keeps others out; this holds should somebody widen it. The daemon's own user may always
+/// ask, which is root on a node and whoever runs the tests elsewhere.
+fn admit(stream: &UnixStream) -> Result<(), ServerError> {
+    let uid = stream.peer_cred()?.uid();
+    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+        Ok(())
+    } else {
+        Err(ServerError::Forbidden { uid })
+    }
+}
+
+/// The protocol number is read first: the rest of another protocol's request may look like anything.
+fn decode(body: &[u8]) -> Result<Request, ServerError> {
+    #[derive(Deserialize)]
+    struct Head {
+        protocol: u32,
+    }
+    let head: Head = serde_json::from_slice(body).map_err(ServerError::Garbled)?;
+    if head.protocol != PROTOCOL {
+        return Err(ServerError::OtherProtocol {
+            theirs: head.protocol,
+        });
+    }
+    serde_json::from_slice(body).map_err(ServerError::Garbled)
+}
+
+/// Calls the service, once the descriptors are as many as the verb needs. Those of a refused request are closed by
+/// the drop of `frame`.
+async fn dispatch<S: Service>(
+    service: &S,
+    request: Request,
+    frame: Frame,
+) -> Result<Outcome, ServerError> {
+    let got = frame.descriptors.len();
+    let mut descriptors = frame.descriptors.into_iter();
+    let (netns, more) = (descriptors.next(), descriptors.next());
+    let wrong = |verb, wanted| Err(ServerError::Descriptors { verb, wanted, got });
+    match (request.ask, netns, more) {
+        (Ask::Add(add), Some(netns), None) => Ok(service.add(add, request.invocation, netns).await),
+        (Ask::Add(_), ..) => wrong("ADD", "exactly one"),
+        (Ask::Del(del), netns, None) => Ok(service.del(del, netns).await),
+        (Ask::Del(_), ..) => wrong("DEL", "one or none"),
+        (Ask::State, None, None) => Ok(service.state().await),
+        (Ask::State, ..) => wrong("STATE", "none"),
+    }
+}
+
+fn describe(ask: &Ask) -> (&'static str, Option<AttachmentId>) {
+    match ask {
+        Ask::Add(add) => ("ADD", Some(add.id.clone())),
+        Ask::Del(del) => ("DEL", Some(del.id.clone())),
+        Ask::State => ("STATE", None),
+    }
+}
+
+/// One line per finished request.
+fn log(verb: &str, id: Option<&AttachmentId>, outcome: Option<&Outcome>, since: Instant) {
+    let Some(id) = id else { return };
+    let (result, reason, msg) = match outcome {
+        Some(Outcome::Failed(failure)) => ("failed", &*failure.reason, &*failure.msg),
+        Some(_) => ("ok", "", ""),
+        None => ("abandoned", "ClientGone", ""),
+    };
+    let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(
+        verb,
+        network = id.network,
+        container_id = id.container_id,
+        ifname = id.ifname,
+        result,
+        reason,
+        msg,
+        took_ms,
+        "request"
+    );
+}

@@ -5,5 +5,6 @@
 //! and the program under test is executed, never linked.
 
 pub mod netns;
+pub mod node;
 pub mod probe;
 pub mod runtime;

@@ -24,11 +24,12 @@ const TOOLS: [&str; 4] = ["ip", "nft", "nsenter", "ping"];
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 
-/// A named network namespace, removed when dropped.
+/// A named network namespace, removed when dropped if it was made here.
 #[derive(Debug)]
 pub struct Netns {
     name: String,
     path: PathBuf,
+    owned: bool,
 }
 
 impl Netns {
@@ -43,6 +44,7 @@ impl Netns {
         let netns = Self {
             path: Path::new(NETNS_DIR).join(&name),
             name,
+            owned: true,
         };
         // ip -n NAME link set lo up
         netns.ip(&["link", "set", "lo", "up"])?;
@@ -56,6 +58,21 @@ impl Netns {
     pub fn unique(label: &str) -> anyhow::Result<Self> {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Self::create(format!("{label}-{}-{serial}", std::process::id()))
+    }
+
+    /// A namespace that somebody else made below [`NETNS_DIR`] and will remove.
+    ///
+    /// # Errors
+    /// `path` names none.
+    pub fn existing(path: &Path) -> anyhow::Result<Self> {
+        let name = path.strip_prefix(NETNS_DIR).ok().and_then(Path::to_str);
+        let name = name.with_context(|| format!("{} is not below {NETNS_DIR}", path.display()))?;
+        ensure!(path.exists(), "there is no namespace {}", path.display());
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            owned: false,
+        })
     }
 
     /// The name below [`NETNS_DIR`].
@@ -134,6 +151,9 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         // ip netns del NAME
         if let Err(error) = output(Command::new("ip").args(["netns", "del", &self.name])) {
             eprintln!("{error:#}");

@@ -4,3 +4,4 @@ pub mod dataplane;
 pub mod lock;
 pub mod report;
 pub mod server;
+pub mod store;

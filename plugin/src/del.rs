@@ -25,9 +25,10 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
         pod,
     };
     let daemon = Daemon::new(&paths.socket, call.deadline)?;
-    match ask(&daemon, &request, netns.as_ref().map(AsFd::as_fd)) {
+    let netns = netns.as_ref().map(AsFd::as_fd);
+    match ask(&daemon, &request, netns) {
         Err(away @ (AskError::Away { .. } | AskError::Cut(_))) => {
-            bury(&daemon, &request, &paths, &away)
+            bury(&daemon, &request, netns, &paths, &away)
         }
         answered => settle(answered),
     }
@@ -57,12 +58,12 @@ fn netns(call: &Call) -> Result<Option<Netns>, Error> {
 fn bury(
     daemon: &Daemon,
     request: &DelRequest,
+    netns: Option<BorrowedFd<'_>>,
     paths: &Paths,
     away: &AskError,
 ) -> Result<(), Error> {
     let buried = tombstone::write(&paths.tombstones, request, daemon.invocation());
-    // Without the descriptor: a daemon that has just started looks for itself what is left.
-    match ask(daemon, request, None) {
+    match ask(daemon, request, netns) {
         Ok(Outcome::Deleted) => {
             // Replaying it would change nothing, so failing to take it back is no failure.
             let _ = tombstone::remove(&paths.tombstones, &request.id);

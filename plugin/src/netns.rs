@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use nix::fcntl::OFlag;
-use nix::sys::statfs::{NSFS_MAGIC, PROC_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
 use crate::error::{Error, code};
 
@@ -42,8 +42,8 @@ impl Netns {
         let kind = fstatfs(&file)
             .map_err(|error| NetnsError::Unknowable(error.into()))?
             .filesystem_type();
-        // Kernels before 3.19 had namespaces in procfs.
-        if kind != NSFS_MAGIC && kind != PROC_SUPER_MAGIC {
+        // Since 3.19; before, any file of procfs had to be believed.
+        if kind != NSFS_MAGIC {
             return Err(NetnsError::NotNamespace);
         }
         if !own_allowed && is_own(&file).map_err(NetnsError::Unknowable)? {

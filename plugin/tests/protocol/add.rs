@@ -63,6 +63,7 @@ fn a09_what_is_no_namespace_is_refused_before_anything_is_asked() {
         (file, "not a network namespace"),
         (pipe, "not a network namespace"),
         (dir.path().into(), "not a network namespace"),
+        ("/proc/self/status".into(), "not a network namespace"),
         ("/dev/null".into(), "not a network namespace"),
     ];
     for (path, text) in cases {

@@ -113,12 +113,16 @@ fn d02_d07_without_a_daemon_a_tombstone_is_left_once() {
 
 #[test]
 fn d07_the_tombstone_is_taken_back_when_the_second_attempt_succeeds() {
+    let Some(netns) = Namespace::new() else {
+        return;
+    };
     let place = Place::new();
     let daemon = place.listen(vec![Act::Cut, Act::Obey]);
-    del(&place).run().silent();
+    del(&place).netns(netns.path()).run().silent();
     let seen = daemon.seen();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].request, seen[1].request);
+    assert!(seen.iter().all(|seen| seen.descriptors.len() == 1));
     assert!(place.tombstones().exists());
     assert!(place.buried().is_empty());
 }

@@ -4,4 +4,6 @@ pub mod dataplane;
 pub mod lock;
 pub mod report;
 pub mod server;
+pub mod settings;
 pub mod store;
+pub mod tombstones;

@@ -1,0 +1,193 @@
+//! aws-node's variables that berth does not follow: those that must not be ignored stop the start, the others are worth
+//! a warning when they ask for something else than what berth does anyway.
+
+use super::errors::SettingError;
+use super::reader::Reader;
+use super::values::boolean;
+
+/// Switches that change where pods live or what protects them, and what to do instead.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG",
+        "pods would get addresses of the node's subnet instead of their ENIConfig's; keep aws-node on these nodes",
+    ),
+    (
+        "ENABLE_IPv6",
+        "berth gives IPv4 addresses only; keep aws-node in IPv6 clusters",
+    ),
+    (
+        "ENABLE_POD_ENI",
+        "pods would lose their own security groups; keep aws-node on nodes with SecurityGroupPolicies",
+    ),
+    (
+        "ENABLE_MULTI_NIC",
+        "berth uses network card 0 only; unset it if pods need one interface",
+    ),
+    (
+        "ENABLE_PREFIX_DELEGATION",
+        "this release assigns secondary addresses and would run into a lower limit of pods; unset it and lower the kubelet's --max-pods to the type's ENIs x (addresses - 1) + 2",
+    ),
+    (
+        "DISABLE_NETWORK_RESOURCE_PROVISIONING",
+        "berth assigns addresses itself; unset it, or keep what provisions this node",
+    ),
+    (
+        "ENABLE_IMDS_ONLY_MODE",
+        "berth assigns addresses itself and asks EC2; unset it, or keep what provisions this node",
+    ),
+];
+
+/// The network policy agent's mode. Its value is not a switch.
+const POLICY: &str = "NETWORK_POLICY_ENFORCING_MODE";
+
+/// What is said of a variable that has no effect.
+const OWN_SIZE: &str = "berth sizes its reserve by what the pods on the node do";
+const OWN_LOG: &str = "berth logs JSON on stdout, see BERTH_LOG";
+const NOT_YET: &str = "berth does not do this yet";
+const NO_INTROSPECTION: &str = "berth serves its state on its own socket, see `berthd status`";
+
+/// Variable, values that ask for nothing else than what berth does, and why another one has no effect.
+const IGNORED: &[(&str, &[&str], &str)] = &[
+    ("WARM_ENI_TARGET", &[], OWN_SIZE),
+    ("WARM_IP_TARGET", &[], OWN_SIZE),
+    ("MINIMUM_IP_TARGET", &[], OWN_SIZE),
+    ("WARM_PREFIX_TARGET", &[], OWN_SIZE),
+    (
+        "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
+        &["true"],
+        "berth serves pods on cordoned nodes too",
+    ),
+    (
+        "DISABLE_LEAKED_ENI_CLEANUP",
+        &[],
+        "berth finishes or deletes only its own node's ENIs",
+    ),
+    ("MANAGE_UNTAGGED_ENI", &["true"], NOT_YET),
+    (
+        "ENABLE_SUBNET_DISCOVERY",
+        &["false"],
+        "new ENIs are made in the primary ENI's subnet",
+    ),
+    (
+        "ENI_CONFIG_ANNOTATION_DEF",
+        &["k8s.amazonaws.com/eniConfig"],
+        NOT_YET,
+    ),
+    (
+        "ENI_CONFIG_LABEL_DEF",
+        &["k8s.amazonaws.com/eniConfig"],
+        NOT_YET,
+    ),
+    ("ENABLE_IPv4", &["true"], "berth gives IPv4 addresses"),
+    ("POD_SECURITY_GROUP_ENFORCING_MODE", &["strict"], NOT_YET),
+    ("ANNOTATE_POD_IP", &["false"], NOT_YET),
+    (
+        "AWS_VPC_CNI_NODE_PORT_SUPPORT",
+        &["true"],
+        "berth always supports NodePort",
+    ),
+    (
+        "AWS_VPC_K8S_CNI_CONNMARK",
+        &["0x80", "128"],
+        "berth always uses 0x80",
+    ),
+    ("AWS_EXTERNAL_SERVICE_CIDRS", &[], NOT_YET),
+    ("ENABLE_V6_EGRESS", &["false"], NOT_YET),
+    (
+        "ENABLE_V4_EGRESS",
+        &["true", "false"],
+        "it matters in IPv6 clusters only",
+    ),
+    (
+        "ENABLE_BANDWIDTH_PLUGIN",
+        &["false"],
+        "the shipped conflist has no bandwidth plugin",
+    ),
+    ("DISABLE_POD_V6", &["false"], NOT_YET),
+    (
+        "DISABLE_TCP_EARLY_DEMUX",
+        &["false"],
+        "it matters for pods with security groups only",
+    ),
+    (
+        "HTTP_TIMEOUT",
+        &[],
+        "berth has its own deadlines for EC2 and IMDS",
+    ),
+    (
+        "AWS_EC2_ENDPOINT",
+        &[],
+        "use the SDK's own AWS_ENDPOINT_URL_EC2",
+    ),
+    ("AWS_VPC_K8S_CNI_LOGLEVEL", &[], OWN_LOG),
+    ("AWS_VPC_K8S_CNI_LOG_FILE", &[], OWN_LOG),
+    (
+        "AWS_VPC_K8S_PLUGIN_LOG_LEVEL",
+        &[],
+        "berth-cni reports in its result and keeps no log",
+    ),
+    (
+        "AWS_VPC_K8S_PLUGIN_LOG_FILE",
+        &[],
+        "berth-cni reports in its result and keeps no log",
+    ),
+    ("INTROSPECTION_BIND_ADDRESS", &[], NO_INTROSPECTION),
+    ("DISABLE_INTROSPECTION", &["true"], NO_INTROSPECTION),
+    ("DISABLE_METRICS", &["true"], NOT_YET),
+];
+
+pub(super) fn read(reader: &mut Reader<'_>) {
+    for (name, remedy) in REFUSED {
+        refuse_switch(reader, name, remedy);
+    }
+    policy(reader);
+    for (name, silent, why) in IGNORED {
+        let Some(value) = reader.text(name) else {
+            continue;
+        };
+        if !silent.iter().any(|same| same.eq_ignore_ascii_case(&value)) {
+            reader.warn(format!("{name}={value} has no effect: {why}"));
+            reader.without_effect(name, value);
+        }
+    }
+}
+
+fn refuse_switch(reader: &mut Reader<'_>, name: &'static str, remedy: &'static str) {
+    let Some(value) = reader.text(name) else {
+        return;
+    };
+    match boolean(&value) {
+        Ok(false) => {}
+        Ok(true) => reader.error(SettingError::Unsupported {
+            name,
+            value,
+            remedy,
+        }),
+        Err(why) => reader.error(SettingError::Invalid { name, value, why }),
+    }
+}
+
+fn policy(reader: &mut Reader<'_>) {
+    let Some(value) = reader.text(POLICY) else {
+        return;
+    };
+    match value.as_str() {
+        "none" => {}
+        "standard" => {
+            reader.warn(format!(
+                "{POLICY}=standard has no effect: berth does not call the network policy agent; use another policy engine where NetworkPolicies must hold"
+            ));
+            reader.without_effect(POLICY, value);
+        }
+        "strict" => reader.error(SettingError::Unsupported {
+            name: POLICY,
+            value,
+            remedy: "pods would start without the policies that strict mode promises; keep aws-node, or set it to none and use another policy engine",
+        }),
+        _ => reader.error(SettingError::Invalid {
+            name: POLICY,
+            value,
+            why: "must be none, standard or strict".to_owned(),
+        }),
+    }
+}

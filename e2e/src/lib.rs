@@ -4,6 +4,7 @@
 //! runs CNI lists as libcni does, and probes that send real packets. Test equipment only: nothing of it is shipped,
 //! and the program under test is executed, never linked.
 
+pub mod mock;
 pub mod netns;
 pub mod node;
 pub mod probe;

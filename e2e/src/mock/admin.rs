@@ -1,0 +1,127 @@
+//! The mock's own HTTP interface, below `/admin` of the endpoint on this machine: faults in, journal and truth out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State as Shared};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::cloud::Inner;
+use super::fabric::FabricError;
+use super::faults::Fault;
+use super::state::Eni;
+
+/// The admin interface.
+pub(super) fn router(cloud: Arc<Inner>) -> Router {
+    Router::new()
+        .route(
+            "/admin/faults",
+            get(faults).post(add_fault).delete(clear_faults),
+        )
+        .route("/admin/journal", get(journal))
+        .route("/admin/counts", get(counts))
+        .route("/admin/nodes", get(nodes))
+        .route("/admin/enis", get(enis))
+        .route("/admin/drops", get(drops))
+        .route("/admin/flows/{eni}", get(flows))
+        .route("/admin/lag", put(set_lag))
+        .with_state(cloud)
+}
+
+async fn faults(Shared(cloud): Shared<Arc<Inner>>) -> Response {
+    Json(cloud.faults.lock().pending()).into_response()
+}
+
+async fn add_fault(Shared(cloud): Shared<Arc<Inner>>, Json(fault): Json<Fault>) -> StatusCode {
+    cloud.faults.lock().set(fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(Shared(cloud): Shared<Arc<Inner>>) -> StatusCode {
+    cloud.faults.lock().clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn journal(Shared(cloud): Shared<Arc<Inner>>) -> Response {
+    Json(cloud.journal.lock().calls()).into_response()
+}
+
+async fn counts(Shared(cloud): Shared<Arc<Inner>>) -> Response {
+    Json(cloud.journal.lock().counts()).into_response()
+}
+
+async fn nodes(Shared(cloud): Shared<Arc<Inner>>) -> Json<Value> {
+    let state = cloud.current();
+    let nodes = state.instances.values().map(|instance| {
+        let enis = state.enis_of(&instance.id);
+        json!({
+            "instance": instance.id,
+            "type": instance.instance_type,
+            "running": instance.running,
+            "enis": enis.into_iter().map(eni).collect::<Vec<_>>(),
+        })
+    });
+    Json(nodes.collect())
+}
+
+async fn enis(Shared(cloud): Shared<Arc<Inner>>) -> Json<Value> {
+    Json(cloud.current().enis.values().map(eni).collect())
+}
+
+fn eni(eni: &Eni) -> Value {
+    let attachment = eni.attachment.as_ref();
+    json!({
+        "eni": eni.id,
+        "mac": eni.mac,
+        "primary": eni.primary,
+        "secondary": eni.secondary,
+        "tags": eni.tags,
+        "status": eni.status(),
+        "instance": attachment.map(|a| &a.instance_id),
+        "device_index": attachment.map(|a| a.device_index),
+        "attachment_status": attachment.map(|a| a.status.as_str()),
+        "plugged": attachment.map(|a| a.plugged),
+    })
+}
+
+async fn drops(Shared(cloud): Shared<Arc<Inner>>) -> Response {
+    from_fabric(move || cloud.losses()).await
+}
+
+async fn flows(Shared(cloud): Shared<Arc<Inner>>, Path(eni): Path<String>) -> Response {
+    from_fabric(move || cloud.flows(&eni)).await
+}
+
+async fn from_fabric<T: serde::Serialize + Send + 'static>(
+    read: impl FnOnce() -> Result<Vec<T>, FabricError> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(records)) => Json(records).into_response(),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// How far readers shall lie behind; what is not given stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewLag {
+    imds_ms: Option<u64>,
+    describe_ms: Option<u64>,
+}
+
+async fn set_lag(Shared(cloud): Shared<Arc<Inner>>, Json(new): Json<NewLag>) -> StatusCode {
+    let mut lag = cloud.lag.lock();
+    if let Some(ms) = new.imds_ms {
+        lag.imds = Duration::from_millis(ms);
+    }
+    if let Some(ms) = new.describe_ms {
+        lag.describe = Duration::from_millis(ms);
+    }
+    StatusCode::NO_CONTENT
+}

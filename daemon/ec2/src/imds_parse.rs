@@ -78,7 +78,7 @@ pub fn id(
 
 /// `device-number`, `network-card`.
 pub fn number(path: &str, text: &str) -> Result<u32, MetadataError> {
-    parse(path, text, "a number that is not negative")
+    parse(path, text, "a whole number, 0 or more")
 }
 
 /// One IPv4 address.

@@ -5,17 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_ec2::config::http::HttpResponse;
-use aws_sdk_ec2::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_ec2::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::error::InterceptorError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::classify::{classify, message};
 use crate::error::{Action, Ec2Error, Kind};
-use crate::text::{MESSAGE_CHARS, one_line};
+use crate::text::{MESSAGE_CHARS, QUOTE_CHARS, one_line};
 
-/// One call under way. As an interceptor it notes whether the request was handed to the connector: the SDK reports a
-/// time-out or a failure before that (credentials that do not come, no region) with the same variants as one after it.
+/// One call under way, and an interceptor of it for two things that the SDK does not tell:
+/// whether the request was handed to the connector (a time-out or a failure before that, as credentials that do not
+/// come, has the same variants as one after it), and whether an answer of status 200 is EC2's at all (for verbs without
+/// a result the SDK does not look, and a proxy's login page would pass for success).
 #[derive(Clone, Debug)]
 pub(super) struct Sending {
     action: Action,
@@ -34,6 +40,29 @@ impl Intercept for Sending {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         self.begun.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if context
+            .output_or_error()
+            .is_err_and(|error| !error.is_operation_error())
+        {
+            // The body did not come whole; that error says more.
+            return Ok(());
+        }
+        let response = context.response();
+        let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+        // The root element of the EC2 Query API ("Make requests using the EC2 Query API").
+        if response.status().is_success() && !body.contains(&format!("<{}Response", self.action)) {
+            let quote = one_line(&body, QUOTE_CHARS);
+            return Err(format!("{quote:?} is not an answer of EC2").into());
+        }
         Ok(())
     }
 }
@@ -67,7 +96,7 @@ impl Sending {
             action: self.action,
             kind,
             code: code.to_owned(),
-            message: chain(error),
+            message: error.source().map_or_else(|| error.to_string(), chain),
         }
     }
 
@@ -99,13 +128,15 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
 
 /// The error and what is behind it, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause: &&'a (dyn Error + 'static)| (*cause).source())
+    std::iter::successors(Some(error), |cause: &&'a (dyn Error + 'static)| {
+        (*cause).source()
+    })
 }
 
-/// All causes on one line. Layers that only repeat the text of the one below are said once.
+/// All causes on one line, without the SDK's own layers, which say nothing, and without repetitions.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();
-    for cause in causes(error) {
+    for cause in causes(error).filter(|cause| !is_layer(*cause)) {
         let text = cause.to_string();
         if line.ends_with(&text) {
             continue;
@@ -116,4 +147,8 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
         line.push_str(&text);
     }
     one_line(&line, MESSAGE_CHARS)
+}
+
+fn is_layer(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<ConnectorError>() || cause.is::<InterceptorError>()
 }

@@ -3,6 +3,19 @@
 //! What should stand there is decided by `ipam::desired`; an implementation compares it with what it finds and changes
 //! the difference, so that applying twice changes nothing.
 
+#[cfg(test)]
+pub mod fake;
+mod kernel;
+mod netlink;
+mod nft;
+mod node;
+mod pod;
+mod reaper;
+mod sysctl;
+mod watch;
+
+pub use kernel::{KernelConfig, KernelDataplane};
+
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 
@@ -56,7 +69,7 @@ pub struct Changes {
     pub rules: u32,
     /// Sysctls.
     pub sysctls: u32,
-    /// Elements of the nftables table.
+    /// Chains that were rewritten and elements that were changed in the nftables table.
     pub nft: u32,
 }
 

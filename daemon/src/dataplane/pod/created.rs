@@ -1,0 +1,207 @@
+//! A pod's interface that we make: a veth, created in one message with its peer where it will live, and wired so that a
+//! repeated ADD finds everything and changes nothing.
+
+use std::os::fd::OwnedFd;
+
+use ipam::Mac;
+use ipam::desired::{PodDesired, REAPER_GROUP};
+
+use super::{Pods, host_net, is_peer_of, no_device, undone};
+use crate::dataplane::netlink::{
+    Address, Link, LinkChange, MAIN_TABLE, Netlink, Route, VethSpec, gone_is_fine, refused,
+};
+use crate::dataplane::{DataplaneError, PodLinks};
+
+impl Pods {
+    pub(super) async fn apply_created(
+        &self,
+        desired: &PodDesired,
+        netns: &OwnedFd,
+    ) -> Result<PodLinks, DataplaneError> {
+        let pod = Netlink::open_in(netns)?;
+        let link = match self.standing(&pod, desired, netns).await? {
+            Some(link) => link,
+            None => self.create(desired, netns).await?,
+        };
+        let wired = self.wire(&pod, desired, &link).await;
+        if wired.is_err() {
+            undone(
+                gone_is_fine(self.host.delete_link(link.index).await),
+                &link.name,
+            );
+        }
+        wired
+    }
+
+    /// The link that an earlier ADD of this attachment made, if there is one. Whatever else bears its name is evicted.
+    async fn standing(
+        &self,
+        pod: &Netlink,
+        desired: &PodDesired,
+        netns: &OwnedFd,
+    ) -> Result<Option<Link>, DataplaneError> {
+        let ifname = &desired.ifname;
+        let inside = pod.link_by_name(ifname).await;
+        if let Some(inside) = inside.map_err(refused("ip link show", ifname))? {
+            // Its peer's index leads to ours even if ours bears another name by now.
+            let link = match inside.peer {
+                Some(peer) => self.host.link_by_index(peer.index).await,
+                None => Ok(None),
+            };
+            let link = link.map_err(refused("ip link show", ifname))?;
+            let Some(link) = link.filter(|link| link.has_alias(&desired.alias)) else {
+                return Err(exists(ifname));
+            };
+            if !is_peer_of(&self.host, &link, inside.index, netns).await? {
+                return Err(exists(ifname));
+            }
+            if link.group != REAPER_GROUP {
+                return Ok(Some(link));
+            }
+            // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived.
+            gone_is_fine(self.host.delete_link(link.index).await)
+                .map_err(refused("ip link delete", &link.name))?;
+        }
+        let name = &desired.host_ifname;
+        let named = self.host.link_by_name(name).await;
+        if let Some(named) = named.map_err(refused("ip link show", name))? {
+            self.evict(&named).await?;
+        }
+        Ok(None)
+    }
+
+    async fn create(&self, desired: &PodDesired, netns: &OwnedFd) -> Result<Link, DataplaneError> {
+        let name = &desired.host_ifname;
+        let created = self
+            .host
+            .create_veth(&VethSpec {
+                host_name: name,
+                host_mac: desired.host_mac,
+                group: desired.group,
+                pod_name: &desired.ifname,
+                pod_mac: desired.pod_mac,
+                netns,
+                mtu: desired.mtu,
+            })
+            .await;
+        created.map_err(refused("ip link add type veth", name))?;
+        let named = self.name_owner(desired).await;
+        if named.is_err() {
+            undone(gone_is_fine(self.host.delete_link_named(name).await), name);
+        }
+        named
+    }
+
+    /// Writes the alias. The kernel does not read it from the message that creates a link.
+    async fn name_owner(&self, desired: &PodDesired) -> Result<Link, DataplaneError> {
+        let name = &desired.host_ifname;
+        let link = self.host.link_by_name(name).await;
+        let link = link.and_then(|link| link.ok_or_else(no_device));
+        let link = link.map_err(refused("ip link show", name))?;
+        let change = LinkChange {
+            alias: Some(desired.alias.clone()),
+            ..LinkChange::default()
+        };
+        let set = self.host.set_link(link.index, change).await;
+        set.map_err(refused("ip link set alias", name))?;
+        Ok(Link {
+            alias: Some(desired.alias.clone()),
+            ..link
+        })
+    }
+
+    /// Everything after the veth exists. Each step is idempotent.
+    async fn wire(
+        &self,
+        pod: &Netlink,
+        desired: &PodDesired,
+        link: &Link,
+    ) -> Result<PodLinks, DataplaneError> {
+        let name = &link.name;
+        let change = towards(link, desired.host_mac, desired.mtu, Some(desired.group));
+        if !change.is_empty() {
+            let set = self.host.set_link(link.index, change).await;
+            set.map_err(refused("ip link set", name))?;
+        }
+        // Before the pod's end is up: a pod must not become the node's IPv6 router by advertising itself. The other two
+        // values that aws-node writes here (accept_redirects, forwarding) are the kernel's defaults or change nothing for
+        // a link without an IPv6 address of ours, and each costs a file write in every ADD.
+        self.sysctls
+            .set_if_present(&format!("net/ipv6/conf/{name}/accept_ra"), "0")?;
+
+        let peer = link.peer.ok_or_else(no_device);
+        let peer = peer.map_err(refused("ip link show", name))?.index;
+        let inside = pod.link_by_index(peer).await;
+        let inside = inside.and_then(|inside| inside.ok_or_else(no_device));
+        let inside = inside.map_err(refused("ip link show", &desired.ifname))?;
+        let change = towards(&inside, desired.pod_mac, desired.mtu, None);
+        if !change.is_empty() {
+            let set = pod.set_link(peer, change).await;
+            set.map_err(refused("ip link set", &desired.ifname))?;
+        }
+        address_pod(pod, desired, peer).await?;
+        self.route_to(link, desired.address, desired.table).await?;
+        Ok(PodLinks {
+            host_ifindex: link.index,
+            host_ifname: name.clone(),
+            host_mac: desired.host_mac,
+            pod_mac: desired.pod_mac,
+        })
+    }
+}
+
+/// The pod's side: its address, the way out, and who answers for the gateway.
+async fn address_pod(
+    pod: &Netlink,
+    desired: &PodDesired,
+    index: u32,
+) -> Result<(), DataplaneError> {
+    let address = Address {
+        address: desired.address,
+        prefix_len: 32,
+        global: true,
+    };
+    let added = pod.add_address(index, address).await;
+    added.map_err(refused("ip address add", desired.address))?;
+    let gateway = desired.gateway;
+    let direct = Route::direct(MAIN_TABLE, host_net(gateway), index);
+    ensure_route(pod, direct).await?;
+    ensure_route(pod, Route::default_via(MAIN_TABLE, gateway, index)).await?;
+    let set = pod.set_neighbour(index, gateway, desired.host_mac).await;
+    set.map_err(refused("ip neighbour replace", gateway))
+}
+
+/// Adds a route inside the pod. One to the same destination through another interface is another plugin's and stays.
+async fn ensure_route(pod: &Netlink, route: Route) -> Result<(), DataplaneError> {
+    let destination = route.destination;
+    let added = pod.add_route(route).await;
+    if added.map_err(refused("ip route add", destination))? {
+        return Ok(());
+    }
+    let routes = pod.routes(route.table, None).await;
+    let routes = routes.map_err(refused("ip route show", destination))?;
+    match routes.into_iter().find(|r| r.rivals(&route)) {
+        Some(rival) if rival == route || rival.oif != route.oif => Ok(()),
+        _ => pod
+            .replace_route(route)
+            .await
+            .map_err(refused("ip route replace", destination)),
+    }
+}
+
+/// What is missing on one end of a veth.
+fn towards(link: &Link, mac: Mac, mtu: u32, group: Option<u32>) -> LinkChange {
+    LinkChange {
+        up: (!link.up).then_some(true),
+        mac: (link.mac != Some(mac)).then_some(mac),
+        mtu: (link.mtu != mtu).then_some(mtu),
+        group: group.filter(|group| link.group != *group),
+        ..LinkChange::default()
+    }
+}
+
+fn exists(ifname: &str) -> DataplaneError {
+    DataplaneError::InterfaceExists {
+        ifname: ifname.to_owned(),
+    }
+}

@@ -74,7 +74,7 @@ impl Planner<'_> {
             }
             return;
         }
-        let Some(device_index) = self.free_device_index(limit) else {
+        let Some(device_index) = self.free_device_index() else {
             self.because(Reason::EniLimit { enis: limit });
             return;
         };
@@ -98,8 +98,8 @@ impl Planner<'_> {
 
     /// The lowest place that no ENI has. Foreign ones may sit anywhere, so places beyond the limit are looked at too;
     /// EC2 takes 0 to 99 whatever the type's number of ENIs is.
-    fn free_device_index(&self, limit: u32) -> Option<u32> {
+    pub(super) fn free_device_index(&self) -> Option<u32> {
         let taken: Vec<u32> = self.pool().enis().map(|eni| eni.device_index).collect();
-        (1..=limit.max(99)).find(|index| !taken.contains(index))
+        (1..=99).find(|index| !taken.contains(index))
     }
 }

@@ -35,9 +35,16 @@ impl Planner<'_> {
         let id = eni.id.clone();
         match eni.state {
             EniState::Created => {
+                // Its place may have been taken since it was made.
+                let taken = self
+                    .pool()
+                    .enis()
+                    .any(|other| other.id != eni.id && other.device_index == eni.device_index);
+                let place = taken.then(|| self.free_device_index()).flatten();
+                let device_index = place.unwrap_or(eni.device_index);
                 self.once(Action::Attach {
                     eni: id,
-                    device_index: eni.device_index,
+                    device_index,
                 });
             }
             EniState::Attaching { since } => {

@@ -2,11 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use crate::action::{Action, CreatedEni, Failure, FailureKind, Intent, IntentId, Outcome};
+use crate::action::{Action, CreatedEni, Failure, FailureKind, Intent, IntentId, Outcome, Verb};
 use crate::address::{Address, AddressState, Block};
 use crate::eni::{Eni, EniId, EniState, Ownership};
 use crate::pool::{Pool, Violation};
 use crate::time::Timestamp;
+
+/// How often an attach may meet a wrong state in a row before its ENI is given up.
+const ATTACH_TRIES: u32 = 5;
 
 impl Pool {
     /// Closes an action with its outcome; one in doubt stays open.
@@ -59,9 +62,11 @@ impl Pool {
             (Action::Create { device_index, .. }, Outcome::Created(eni)) => {
                 self.created(*eni, device_index, now)
             }
-            (Action::Attach { eni, .. }, Outcome::Attached { attachment_id }) => {
-                self.eni_mut(&eni)?.attachment_id = Some(attachment_id);
-                self.eni_mut(&eni)?.state = EniState::Attaching { since: now };
+            (Action::Attach { eni, device_index }, Outcome::Attached { attachment_id }) => {
+                let eni = self.eni_mut(&eni)?;
+                eni.device_index = device_index;
+                eni.attachment_id = Some(attachment_id);
+                eni.state = EniState::Attaching { since: now };
                 Ok(())
             }
             (Action::Protect { eni }, Outcome::Done) => {
@@ -99,9 +104,15 @@ impl Pool {
             FailureKind::EniLimit | FailureKind::Refused | FailureKind::WrongState
         );
         match action {
-            // The instance takes no more (somebody else attached one): what was made for it must not stay behind.
+            // The instance takes no more (somebody else attached one): what was made for it must not stay behind. A
+            // wrong state may be one that passes (the ENI is still pending, its place was taken meanwhile).
             Action::Attach { eni, .. } if refused => {
-                if let Some(eni) = self.enis.get_mut(eni) {
+                let passing = failure.kind == FailureKind::WrongState
+                    && self
+                        .troubles
+                        .last(Verb::Attach)
+                        .is_some_and(|t| t.failures < ATTACH_TRIES);
+                if let (Some(eni), false) = (self.enis.get_mut(eni), passing) {
                     eni.state = EniState::Detached;
                 }
                 self.knowledge.wanted = true;

@@ -1,9 +1,12 @@
 //! The node daemon of berth. The library holds everything but the choice of adapters, which `main` makes.
 
+pub mod cli;
 pub mod dataplane;
 pub mod lock;
+pub mod logging;
 pub mod report;
 pub mod server;
 pub mod settings;
+pub mod status;
 pub mod store;
 pub mod tombstones;

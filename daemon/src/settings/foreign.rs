@@ -136,6 +136,15 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
     ("DISABLE_METRICS", &["true"], NOT_YET),
 ];
 
+/// All variables of this section.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let refused = REFUSED.iter().map(|(name, _)| *name);
+    refused
+        .chain([POLICY])
+        .chain(IGNORED.iter().map(|(name, ..)| *name))
+}
+
 pub(super) fn read(reader: &mut Reader<'_>) {
     for (name, remedy) in REFUSED {
         refuse_switch(reader, name, remedy);

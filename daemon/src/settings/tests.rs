@@ -237,3 +237,27 @@ fn what_has_no_effect_is_said_once_and_listed() {
     let (text, source) = value(&settings, "WARM_IP_TARGET");
     assert_eq!((&*text, &*source), ("5", "environment, without effect"));
 }
+
+#[test]
+fn the_documentation_has_every_variable_with_its_default() {
+    let page = include_str!("../../../docs/configuration.md");
+    for setting in read(&[]).unwrap().report() {
+        let row = format!("| `{}` |", setting.name);
+        let line = page
+            .lines()
+            .find(|line| line.starts_with(&row))
+            .unwrap_or_else(|| panic!("{row}"));
+        let told = setting.value.is_empty() || line.contains(&format!("| `{}` |", setting.value));
+        assert!(
+            told || setting.name == "MAX_ENI",
+            "{line}: {}",
+            setting.value
+        );
+    }
+    for name in foreign::names() {
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "{name} is not in docs/configuration.md"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! The command line of `berthd`, and the help that teaches it. What the commands do is elsewhere.
+
+use std::path::PathBuf;
+
+use berth_cni::contract::SOCKET_PATH;
+use clap::{Args, Parser, Subcommand};
+
+/// The variables, for `--help`. `docs/configuration.md` has them all, with what they mean.
+const VARIABLES: &str = "\
+Variables (aws-node's where the name is aws-node's; docs/configuration.md has all of them):
+  AWS_VPC_K8S_CNI_BACKING_STORE        checkpoint [/var/run/aws-node/ipam.json]
+  AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS   CIDRs that see the pods' own addresses
+  AWS_VPC_K8S_CNI_EXTERNALSNAT         true: no source NAT on the node [false]
+  AWS_VPC_K8S_CNI_RANDOMIZESNAT        prng, hashrandom or none [prng]
+  AWS_VPC_K8S_CNI_VETHPREFIX           prefix of the host's veths [eni]
+  AWS_VPC_ENI_MTU, POD_MTU             bytes [9001, as AWS_VPC_ENI_MTU]
+  ADDITIONAL_ENI_TAGS                  JSON map of tags for new ENIs
+  CLUSTER_NAME                         for the tags of new ENIs
+  IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
+  MAX_ENI                              fewer ENIs than the instance type has
+  BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]
+  BERTH_LOG                            log filter, such as info,berthd=debug [info]
+  BERTH_MARK_MASK                      packet mark bits of the ENIs [0x7e]
+  BERTH_PROC_ROOT                      where sysctls are written [/proc]
+  BERTH_SOCKET                         where berthd listens [/run/berth/berthd.sock]
+  BERTH_TOMBSTONES                     DELs that met no daemon [/run/berth/tombstones]
+  AWS_ENDPOINT_URL_EC2, AWS_EC2_METADATA_SERVICE_ENDPOINT, AWS_REGION, ...
+                                       the AWS SDK's own
+
+There is no setting for the size of the warm pool: berth holds what the pods on the node need
+and a small reserve.";
+
+/// Examples, for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  berthd run                              serve this node
+  BERTH_LOG=info,berthd=debug berthd run  the same, with more to read
+  berthd status                           who has which address, who waits and why
+  berthd status --json | jq .addresses    the same for tools";
+
+/// `berthd`, the node daemon of berth.
+#[derive(Debug, Parser)]
+#[command(
+    name = "berthd",
+    version,
+    about = "Gives the pods of one EKS node their addresses",
+    long_about = "\
+Gives the pods of one EKS node their addresses.
+
+The CNI plugin berth-cni asks it over a unix socket; it attaches ENIs, assigns secondary addresses, wires each pod's \
+veth, routes and rules, and gives back to EC2 what no pod needs. It takes the place of aws-node (Amazon VPC CNI), whose \
+checkpoint it reads and writes.",
+    after_help = "See `berthd --help` for the variables it reads.",
+    after_long_help = after_long_help(),
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve this node until SIGTERM
+    ///
+    /// Needs CAP_NET_ADMIN and CAP_SYS_ADMIN in the host's network namespace, EC2's instance metadata, and the
+    /// permissions of the policy AmazonEKS_CNI_Policy. Refuses to start beside another berthd or aws-node. Reads its
+    /// settings from the environment, see `berthd --help`. Pods keep their network while it does not run.
+    Run,
+    /// Show the state of this node's daemon
+    ///
+    /// ENIs and addresses, the pods that have them, ADDs that wait and why, calls to EC2. Needs root.
+    Status(StatusArgs),
+}
+
+/// Of `berthd status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print the whole document as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the daemon listens
+    #[arg(long, env = "BERTH_SOCKET", default_value = SOCKET_PATH, value_name = "PATH")]
+    pub socket: PathBuf,
+}
+
+fn after_long_help() -> String {
+    format!("{EXAMPLES}\n\n{VARIABLES}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use std::collections::HashMap;
+
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_help_names_every_variable_and_its_default() {
+        Cli::command().debug_assert();
+        // 0: not wrapped to the terminal of whoever runs the test.
+        let help = Cli::command().term_width(0).render_long_help().to_string();
+        assert!(
+            help.contains(EXAMPLES) && help.contains(VARIABLES),
+            "{help}"
+        );
+        let settings = Settings::read(&HashMap::<String, String>::new()).unwrap();
+        for setting in settings.report() {
+            let (name, value) = (&setting.name, &setting.value);
+            let line = VARIABLES.lines().find(|line| line.contains(name));
+            let line = line.unwrap_or_else(|| panic!("{name} is missing"));
+            // Nothing, `{}` and the instance type's limit say more in words.
+            let has_value = !value.is_empty() && name != "ADDITIONAL_ENI_TAGS" && name != "MAX_ENI";
+            assert!(
+                !has_value || line.contains(&format!("[{value}")),
+                "{line}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        let cli = Cli::try_parse_from(["berthd", "status", "--json", "--socket", "/a"]).unwrap();
+        let Command::Status(args) = cli.command else {
+            panic!()
+        };
+        assert!(args.json && args.socket.as_os_str() == "/a");
+        assert!(matches!(
+            Cli::try_parse_from(["berthd", "run"]).unwrap().command,
+            Command::Run
+        ));
+        assert!(Cli::try_parse_from(["berthd", "dance"]).is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! `berthd status` against a served socket, and against sockets where something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use berth_cni::contract::{AddRequest, DelRequest};
+
+use super::*;
+use crate::report::{
+    AddressCounts, AttachmentReport, EniReport, Report, SettingReport, WaitingReport,
+};
+use crate::server::{Listener, Service};
+
+struct Says(Outcome);
+
+#[async_trait]
+impl Service for Says {
+    async fn add(&self, _: AddRequest, _: String, _: OwnedFd) -> Outcome {
+        panic!("status asks for the state")
+    }
+
+    async fn del(&self, _: DelRequest, _: Option<OwnedFd>) -> Outcome {
+        panic!("status asks for the state")
+    }
+
+    async fn state(&self) -> Outcome {
+        self.0.clone()
+    }
+}
+
+fn report() -> Report {
+    let address = Ipv4Addr::new(10, 0, 1, 23);
+    let addresses = AddressCounts {
+        held: 2,
+        used: 1,
+        free: 1,
+        ..AddressCounts::default()
+    };
+    Report {
+        version: "0.1.0".into(),
+        instance_id: Some("i-0abc".into()),
+        instance_type: Some("m5.large".into()),
+        max_enis: 3,
+        addresses_per_eni: 9,
+        enis: vec![EniReport {
+            id: "eni-0123".into(),
+            mac: "02:00:00:00:00:01".into(),
+            device_index: 0,
+            ownership: "primary".into(),
+            state: "ready".into(),
+            primary_address: Ipv4Addr::new(10, 0, 1, 5),
+            addresses,
+            held: BTreeMap::from([
+                (address, "used".into()),
+                (Ipv4Addr::new(10, 0, 1, 24), "free".into()),
+            ]),
+        }],
+        addresses,
+        attachments: vec![AttachmentReport {
+            network: "aws-cni".into(),
+            container_id: "c0ffee".into(),
+            ifname: "eth0".into(),
+            pod: Some("default/web-0".into()),
+            address,
+            eni: "eni-0123".into(),
+        }],
+        waiting: vec![WaitingReport {
+            attachment: "aws-cni/beef/eth0".into(),
+            waited_ms: 1500,
+            reason: "subnet-1 has no free address".into(),
+        }],
+        intents: Vec::new(),
+        reasons: vec!["subnet-1 has no free address".into()],
+        ec2_calls: BTreeMap::from([("AssignPrivateIpAddresses".into(), 4)]),
+        settings: vec![SettingReport {
+            name: "MAX_ENI".into(),
+            value: "3".into(),
+            source: "environment".into(),
+        }],
+    }
+}
+
+const PAGE: &str = "\
+berthd 0.1.0 on i-0abc (m5.large): 1 of 3 ENIs, 9 addresses an ENI
+
+ENI       DEV  OWNER    STATE  PRIMARY   HELD  USED  COOLING  FREE  QUARANTINED  UNASSIGNING
+eni-0123  0    primary  ready  10.0.1.5  2     1     0        1     0            0
+total                                    2     1     0        1     0            0
+
+ADDRESS    STATE  ENI       POD
+10.0.1.23  used   eni-0123  default/web-0 (c0ffee/eth0)
+10.0.1.24  free   eni-0123
+
+Waiting for an address:
+  aws-cni/beef/eth0 for 1500 ms: subnet-1 has no free address
+
+Why the pool is as it is:
+  subnet-1 has no free address
+
+Calls to EC2 since the start:
+  AssignPrivateIpAddresses: 4
+
+Settings that are not the default:
+  MAX_ENI=3 (environment)
+";
+
+/// What `berthd status` prints, or why not, when the daemon says this.
+async fn status(json: bool, outcome: Outcome) -> Result<String, StatusError> {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("berthd.sock");
+    let listener = Listener::bind(&socket).unwrap();
+    let server = tokio::spawn(listener.serve(Arc::new(Says(outcome)), pending(), PATIENCE));
+    let args = StatusArgs { json, socket };
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::new();
+        run(&args, &mut out).map(|()| String::from_utf8(out).unwrap())
+    });
+    let told = asked.await.unwrap();
+    server.abort();
+    told
+}
+
+fn state(report: &Report) -> Outcome {
+    Outcome::State {
+        state: serde_json::to_value(report).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn people_get_a_page() {
+    assert_eq!(status(false, state(&report())).await.unwrap(), PAGE);
+}
+
+#[tokio::test]
+async fn a_daemon_that_has_just_started_has_little_to_say() {
+    let page = status(false, state(&Report::default())).await.unwrap();
+    assert!(
+        page.contains("unknown") && page.contains("limits not known yet"),
+        "{page}"
+    );
+    assert!(!page.contains("Waiting"), "{page}");
+}
+
+#[tokio::test]
+async fn tools_get_the_document_as_it_came() {
+    let newer = serde_json::json!({"version": "9", "from": ["the future"]});
+    let outcome = Outcome::State {
+        state: newer.clone(),
+    };
+    let text = status(true, outcome.clone()).await.unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+        newer
+    );
+    let error = status(false, outcome).await.unwrap_err();
+    assert!(error.to_string().contains("--json"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_passed_on() {
+    let failure = Failure {
+        code: 11,
+        reason: "DaemonStarting".into(),
+        msg: "berthd starts".into(),
+        details: String::new(),
+    };
+    let error = status(false, Outcome::Failed(failure)).await.unwrap_err();
+    assert!(error.to_string().contains("berthd starts"), "{error}");
+    let error = status(false, Outcome::Deleted).await.unwrap_err();
+    assert!(matches!(error, StatusError::Garbled(_)), "{error}");
+}
+
+#[test]
+fn no_daemon_is_said_with_what_to_check() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("berthd.sock");
+    let asked = |socket: &Path| fetch(socket).unwrap_err();
+    let away = asked(&socket);
+    assert!(matches!(away, StatusError::Away { .. }), "{away}");
+    assert!(away.to_string().contains("pod"), "{away}");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let dead = asked(&socket);
+    assert!(matches!(dead, StatusError::Away { .. }), "{dead}");
+}
+
+#[test]
+fn each_failure_has_its_own_words() {
+    let socket = Path::new("/run/berth/berthd.sock");
+    let denied = unconnected(socket, io::ErrorKind::PermissionDenied.into());
+    assert!(denied.to_string().contains("root"), "{denied}");
+    let silent = unconnected(socket, io::ErrorKind::TimedOut.into());
+    assert!(matches!(silent, StatusError::Silent { .. }), "{silent}");
+    let other = decode(br#"{"protocol":2,"anything":0}"#).unwrap_err();
+    assert!(other.to_string().contains("protocol 2"), "{other}");
+    assert!(matches!(decode(b"{").unwrap_err(), StatusError::Garbled(_)));
+}

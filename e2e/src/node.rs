@@ -6,6 +6,7 @@
 pub mod daemon;
 pub mod pod;
 pub mod programs;
+pub mod status;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use self::daemon::Daemon;
 use self::pod::Pod;
 use self::programs::{BERTH_CNI, BERTHD, cni_path, find};
+use self::status::Status;
 use crate::netns::{Netns, output};
 use crate::runtime::Runtime;
 use crate::runtime::attachment::{Attachment, PortMapping, random_container_id};
@@ -155,13 +157,14 @@ impl Node {
     /// What `berthd status --json` says.
     ///
     /// # Errors
-    /// It failed, or printed no JSON.
-    pub fn status(&self) -> anyhow::Result<Value> {
+    /// It failed, or the document lacks something.
+    pub fn status(&self) -> anyhow::Result<Status> {
         let mut command = self.netns.command(&find(BERTHD)?.display().to_string());
         command
             .args(["status", "--json"])
             .env("BERTH_SOCKET", self.socket());
-        serde_json::from_str(&output(&mut command)?).context("berthd status --json printed no JSON")
+        serde_json::from_str(&output(&mut command)?)
+            .context("berthd status --json is not what the tests know")
     }
 
     /// Makes a sandbox named `name` and runs the chain's ADD. When that fails the chain's DEL is run and the sandbox

@@ -5,6 +5,7 @@
 
 pub mod counters;
 pub mod ping;
+pub mod sweep;
 pub mod tcp;
 pub mod udp;
 

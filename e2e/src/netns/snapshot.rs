@@ -86,6 +86,12 @@ impl Snapshot {
         self.sections.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// How many lines there are in all sections.
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.sections.values().map(Vec::len).sum()
+    }
+
     /// What `later` has more, has less or has in another order, by section.
     #[must_use]
     pub fn changes(&self, later: &Self) -> Vec<Change> {

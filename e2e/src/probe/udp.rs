@@ -1,12 +1,17 @@
-//! UDP to a server that answers each datagram with the address it came from.
+//! UDP to a server that answers each datagram with the address it came from, and remembers who wrote.
 
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt,
+};
 
 use super::Patience;
 use crate::netns::Netns;
@@ -21,8 +26,14 @@ const LONGEST: usize = 64;
 #[derive(Debug)]
 pub struct Server {
     port: u16,
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    seen: Mutex<BTreeSet<SocketAddr>>,
 }
 
 impl Server {
@@ -36,12 +47,12 @@ impl Server {
             .with_context(|| format!("cannot bind port {port} in {}", netns.name()))?;
         socket.set_read_timeout(Some(STOP_CHECK))?;
         let port = socket.local_addr()?.port();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || serve(&socket, &stopped));
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::spawn(move || serve(&socket, &of_thread));
         Ok(Self {
             port,
-            stop,
+            shared,
             thread: Some(thread),
         })
     }
@@ -51,11 +62,22 @@ impl Server {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether a datagram came from `source`.
+    #[must_use]
+    pub fn has_seen(&self, source: Ipv4Addr) -> bool {
+        let seen = self
+            .shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.iter().any(|peer| peer.ip() == source)
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             // a server that panicked has already failed its clients
             let _ = thread.join();
@@ -63,30 +85,56 @@ impl Drop for Server {
     }
 }
 
-fn serve(socket: &UdpSocket, stop: &AtomicBool) {
+fn serve(socket: &UdpSocket, shared: &Shared) {
     let mut datagram = [0_u8; LONGEST];
-    while !stop.load(Ordering::Relaxed) {
+    while !shared.stop.load(Ordering::Relaxed) {
         if let Ok((_, peer)) = socket.recv_from(&mut datagram) {
+            shared
+                .seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(peer);
             // a lost answer is asked for again by the client
             let _ = socket.send_to(peer.to_string().as_bytes(), peer);
         }
     }
 }
 
-/// Sends a datagram from `from` to a [`Server`] at `to` and returns the address that the server saw.
+/// Sends datagrams from `from` to a [`Server`] at `to` until one is answered, and returns the address that the server
+/// saw. `source` need not be an address of the namespace (IP_FREEBIND): a foreign one is a spoofed packet, and its
+/// answer goes elsewhere.
 ///
 /// # Errors
 /// No answer within `patience`.
-pub fn ask(from: &Netns, to: SocketAddrV4, patience: Patience) -> anyhow::Result<SocketAddrV4> {
-    let socket = from.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))??;
-    socket.connect(to)?;
+pub fn ask(
+    from: &Netns,
+    source: Option<Ipv4Addr>,
+    to: SocketAddrV4,
+    patience: Patience,
+) -> anyhow::Result<SocketAddrV4> {
+    let socket = from.run(|| open(source.unwrap_or(Ipv4Addr::UNSPECIFIED)))??;
     patience
         .retry(|wait| {
             socket.set_read_timeout(Some(wait))?;
-            socket.send(b"who am i")?;
+            socket.send_to(b"who am i", to)?;
             let mut answer = [0_u8; LONGEST];
-            let length = socket.recv(&mut answer)?;
+            let length = socket.recv(&mut answer).context("no answer")?;
             Ok(String::from_utf8_lossy(&answer[..length]).parse()?)
         })
         .with_context(|| format!("udp from {} to {to}", from.name()))
+}
+
+fn open(source: Ipv4Addr) -> anyhow::Result<UdpSocket> {
+    let socket: OwnedFd = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    setsockopt(&socket, sockopt::IpFreebind, &true)?;
+    bind(
+        socket.as_raw_fd(),
+        &SockaddrIn::from(SocketAddrV4::new(source, 0)),
+    )?;
+    Ok(UdpSocket::from(socket))
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Where everything but rules goes.
+const OBJECTS: &str = "nft objects";
+
 /// Keys that change without anyone configuring anything.
 const VOLATILE: [&str; 6] = ["handle", "packets", "bytes", "expires", "index", "used"];
 
-/// One section with all tables, chains, sets, maps and counters, and one for each chain with its rules in order.
+/// One section with all tables, chains, counters, sets and maps, where each element is a line of its own, and one for
+/// each chain with its rules in order.
 pub(super) fn sections(ruleset: &Value) -> BTreeMap<String, Vec<String>> {
     let mut sections: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let objects = ruleset["nftables"]
@@ -18,16 +22,44 @@ pub(super) fn sections(ruleset: &Value) -> BTreeMap<String, Vec<String>> {
         .filter(|object| object.get("metainfo").is_none())
     {
         let object = normal(object);
-        let (section, line) = match object.get("rule") {
-            Some(rule) => (chain(rule), rule["expr"].to_string()),
-            None => ("nft objects".to_owned(), object.to_string()),
-        };
-        sections.entry(section).or_default().push(line);
+        match object.get("rule") {
+            Some(rule) => sections
+                .entry(chain(rule))
+                .or_default()
+                .push(rule["expr"].to_string()),
+            None => sections
+                .entry(OBJECTS.to_owned())
+                .or_default()
+                .extend(object_lines(object)),
+        }
     }
-    if let Some(objects) = sections.get_mut("nft objects") {
+    if let Some(objects) = sections.get_mut(OBJECTS) {
         objects.sort();
     }
     sections
+}
+
+/// An object and its elements, if it is a set or map that has some.
+fn object_lines(mut object: Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    for kind in ["set", "map"] {
+        let Some(container) = object.get_mut(kind).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        let elements = container.remove("elem");
+        let name = format!(
+            "{kind} {} {} {}",
+            container["family"], container["table"], container["name"]
+        );
+        let elements = elements
+            .as_ref()
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        lines.extend(elements.map(|element| format!("{name} element {element}").replace('"', "")));
+    }
+    lines.push(object.to_string());
+    lines
 }
 
 /// Whether a rule was written by iptables-nft.
@@ -57,21 +89,17 @@ fn chain(rule: &Value) -> String {
     format!("nft {} {} {}", rule["family"], rule["table"], rule["chain"]).replace('"', "")
 }
 
-/// Drops the volatile keys at every depth and sorts the elements of sets and maps.
+/// Drops the volatile keys at every depth.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let kept = map
                 .iter()
                 .filter(|(key, _)| !VOLATILE.contains(&key.as_str()));
-            let pair = |(key, value): (&String, &Value)| {
-                let mut value = normal(value);
-                if let ("elem", Value::Array(elements)) = (key.as_str(), &mut value) {
-                    elements.sort_by_key(Value::to_string);
-                }
-                (key.clone(), value)
-            };
-            Value::Object(kept.map(pair).collect())
+            Value::Object(
+                kept.map(|(key, value)| (key.clone(), normal(value)))
+                    .collect(),
+            )
         }
         Value::Array(items) => Value::Array(items.iter().map(normal).collect()),
         other => other.clone(),
@@ -90,7 +118,7 @@ mod tests {
             json!({"rule": {"family": "ip", "table": "t", "chain": "c", "handle": handle,
                 "expr": [{"counter": {"packets": handle, "bytes": 1}}, {expr: null}]}})
         };
-        let map = |elements: Value| json!({"map": {"name": "m", "handle": 3, "elem": elements}});
+        let map = |elements: Value| json!({"map": {"family": "ip", "table": "t", "name": "m", "handle": 3, "elem": elements}});
         let ruleset = |objects: Vec<Value>| sections(&json!({"nftables": objects}));
         let base = ruleset(vec![map(json!([1, 2])), rule("accept", 1), rule("drop", 2)]);
         assert_eq!(

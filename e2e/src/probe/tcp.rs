@@ -101,7 +101,7 @@ pub fn ask(from: &Netns, to: SocketAddrV4, patience: Patience) -> anyhow::Result
     ask_as(from, None, to, patience)
 }
 
-/// As [`ask`] with the source address `source`, which need not be one of the namespace's (IP_FREEBIND).
+/// As [`ask`] with the source address `source`, which the namespace must have.
 ///
 /// # Errors
 /// As [`ask`].
@@ -131,7 +131,6 @@ fn attempt(
     let limit = TimeVal::milliseconds(i64::try_from(wait.as_millis())?);
     setsockopt(&socket, sockopt::SendTimeout, &limit)?;
     if let Some(source) = source {
-        setsockopt(&socket, sockopt::IpFreebind, &true)?;
         bind(
             socket.as_raw_fd(),
             &SockaddrIn::from(SocketAddrV4::new(source, 0)),

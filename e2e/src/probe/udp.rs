@@ -22,6 +22,9 @@ const STOP_CHECK: Duration = Duration::from_millis(50);
 /// The longest "address:port".
 const LONGEST: usize = 64;
 
+/// What a client sends.
+const QUESTION: &[u8] = b"who am i";
+
 /// A UDP server inside a namespace; stops when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -101,22 +104,16 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
 }
 
 /// Sends datagrams from `from` to a [`Server`] at `to` until one is answered, and returns the address that the server
-/// saw. `source` need not be an address of the namespace (IP_FREEBIND): a foreign one is a spoofed packet, and its
-/// answer goes elsewhere.
+/// saw.
 ///
 /// # Errors
 /// No answer within `patience`.
-pub fn ask(
-    from: &Netns,
-    source: Option<Ipv4Addr>,
-    to: SocketAddrV4,
-    patience: Patience,
-) -> anyhow::Result<SocketAddrV4> {
-    let socket = from.run(|| open(source.unwrap_or(Ipv4Addr::UNSPECIFIED)))??;
+pub fn ask(from: &Netns, to: SocketAddrV4, patience: Patience) -> anyhow::Result<SocketAddrV4> {
+    let socket = from.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))??;
     patience
         .retry(|wait| {
             socket.set_read_timeout(Some(wait))?;
-            socket.send_to(b"who am i", to)?;
+            socket.send_to(QUESTION, to)?;
             let mut answer = [0_u8; LONGEST];
             let length = socket.recv(&mut answer).context("no answer")?;
             Ok(String::from_utf8_lossy(&answer[..length]).parse()?)
@@ -124,14 +121,28 @@ pub fn ask(
         .with_context(|| format!("udp from {} to {to}", from.name()))
 }
 
-fn open(source: Ipv4Addr) -> anyhow::Result<UdpSocket> {
+/// Sends one datagram from `from` with the source address `source`, which need not be one of its own. Whether it
+/// arrives, the [`Server`] knows; its answer goes to whoever has `source`.
+///
+/// # Errors
+/// The kernel did not even send it.
+pub fn send_as(from: &Netns, source: Ipv4Addr, to: SocketAddrV4) -> anyhow::Result<()> {
+    let socket = from.run(|| foreign(source))??;
+    socket
+        .send_to(QUESTION, to)
+        .with_context(|| format!("udp from {} as {source}", from.name()))?;
+    Ok(())
+}
+
+/// A socket bound to an address that the namespace does not have: only a transparent one also routes from it.
+fn foreign(source: Ipv4Addr) -> anyhow::Result<UdpSocket> {
     let socket: OwnedFd = socket(
         AddressFamily::Inet,
         SockType::Datagram,
         SockFlag::SOCK_CLOEXEC,
         None,
     )?;
-    setsockopt(&socket, sockopt::IpFreebind, &true)?;
+    setsockopt(&socket, sockopt::IpTransparent, &true)?;
     bind(
         socket.as_raw_fd(),
         &SockaddrIn::from(SocketAddrV4::new(source, 0)),

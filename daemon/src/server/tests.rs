@@ -1,229 +1,22 @@
 //! At the socket: a client that behaves, and all the ways not to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod admission;
+mod fixture;
+
 use std::fs::File;
-use std::io::{IoSlice, Read, Write};
-use std::mem::MaybeUninit;
-use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use berth_cni::contract::{
-    AddRequest, Added, Ask, AttachmentId, DelRequest, Failure, Interface, Outcome, PROTOCOL, Reply,
-    Request,
-};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use berth_cni::contract::{Ask, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 
-use super::{BindError, Limits, Listener, Service};
-
-/// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Answers ADD with what the descriptor reads as, DEL with whether it had one. A container named `wait` waits for
-/// `go`, and says on `events` when it starts and when it is dropped.
-struct Fake {
-    events: mpsc::UnboundedSender<&'static str>,
-    go: Notify,
-}
-
-struct SaysWhenDropped(mpsc::UnboundedSender<&'static str>);
-
-impl Drop for SaysWhenDropped {
-    fn drop(&mut self) {
-        let _ = self.0.send("dropped");
-    }
-}
-
-#[async_trait]
-impl Service for Fake {
-    async fn add(&self, request: AddRequest, invocation: String, netns: OwnedFd) -> Outcome {
-        if request.id.container_id == "wait" {
-            let _guard = SaysWhenDropped(self.events.clone());
-            self.events.send("waiting").unwrap();
-            self.go.notified().await;
-        }
-        let mut text = String::new();
-        File::from(netns).read_to_string(&mut text).unwrap();
-        Outcome::Added(Added {
-            address: Ipv4Addr::new(10, 0, 0, 9),
-            gateway: Ipv4Addr::new(169, 254, 1, 1),
-            host_ifname: text,
-            host_mac: invocation,
-            pod_mac: String::new(),
-            mtu: 9001,
-        })
-    }
-
-    async fn del(&self, _: DelRequest, netns: Option<OwnedFd>) -> Outcome {
-        Outcome::State {
-            state: netns.is_some().into(),
-        }
-    }
-
-    async fn state(&self) -> Outcome {
-        Outcome::Deleted
-    }
-}
-
-struct Served {
-    path: PathBuf,
-    home: tempfile::TempDir,
-    fake: Arc<Fake>,
-    events: mpsc::UnboundedReceiver<&'static str>,
-    stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
-}
-
-fn serve(limits: Limits) -> Served {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("run/berthd.sock");
-    let listener = Listener::bind_with(&path, limits).unwrap();
-    let (sender, events) = mpsc::unbounded_channel();
-    let (stop, mut stopped) = watch::channel(false);
-    let fake = Arc::new(Fake {
-        events: sender,
-        go: Notify::new(),
-    });
-    let service = Arc::clone(&fake);
-    let server = tokio::spawn(async move {
-        let stopped = async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        listener.serve(service, stopped, PATIENCE).await;
-    });
-    Served {
-        path,
-        home,
-        fake,
-        events,
-        stop,
-        server,
-    }
-}
-
-impl Served {
-    async fn connect(&self) -> UnixStream {
-        UnixStream::connect(&self.path).await.unwrap()
-    }
-
-    /// A file that stands for a namespace: `Fake` answers with its text.
-    fn namespace(&self, text: &str) -> File {
-        let path = self.home.path().join("namespace");
-        File::create(&path)
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
-        File::open(path).unwrap()
-    }
-
-    /// How many descriptors of this process are that file; the daemon under test lives in this process.
-    fn open_namespaces(&self) -> usize {
-        let namespace = self.home.path().join("namespace");
-        std::fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok())
-            .filter(|target| *target == namespace)
-            .count()
-    }
-
-    /// Waits until only the test's own descriptor of that file is left.
-    async fn only_the_tests_own_is_left(&self) {
-        let settled = async {
-            while self.open_namespaces() > 1 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, settled).await.expect("descriptors leak");
-    }
-}
-
-fn id(container_id: &str) -> AttachmentId {
-    AttachmentId {
-        network: "aws-cni".into(),
-        container_id: container_id.into(),
-        ifname: "eth0".into(),
-    }
-}
-
-fn add(container_id: &str) -> Ask {
-    Ask::Add(AddRequest {
-        id: id(container_id),
-        pod: None,
-        netns: "/run/netns/x".into(),
-        interface: Interface::Create,
-        veth_prefix: None,
-        mtu: None,
-    })
-}
-
-fn del() -> Ask {
-    Ask::Del(DelRequest {
-        id: id("c"),
-        pod: None,
-    })
-}
-
-fn framed(body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).unwrap();
-    [&length.to_be_bytes()[..], body].concat()
-}
-
-fn request(ask: Ask) -> Vec<u8> {
-    let request = Request {
-        protocol: PROTOCOL,
-        invocation: "one".into(),
-        ask,
-    };
-    framed(&serde_json::to_vec(&request).unwrap())
-}
-
-fn send_with(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() {
-        assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
-    }
-    let sent = sendmsg(
-        stream,
-        &[IoSlice::new(bytes)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    );
-    assert_eq!(sent.unwrap(), bytes.len());
-}
-
-async fn reply(stream: &mut UnixStream) -> Outcome {
-    let read = async {
-        let mut body = vec![0; usize::try_from(stream.read_u32().await.unwrap()).unwrap()];
-        stream.read_exact(&mut body).await.unwrap();
-        let reply: Reply = serde_json::from_slice(&body).unwrap();
-        assert_eq!(reply.protocol, PROTOCOL);
-        reply.outcome
-    };
-    timeout(PATIENCE, read).await.expect("no reply")
-}
-
-async fn failure(stream: &mut UnixStream) -> Failure {
-    match reply(stream).await {
-        Outcome::Failed(failure) => failure,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn state(served: &Served) -> Outcome {
-    let mut stream = served.connect().await;
-    stream.write_all(&request(Ask::State)).await.unwrap();
-    reply(&mut stream).await
-}
+use super::{Limits, Listener};
+use fixture::{Fake, PATIENCE, add, del, failure, framed, reply, request, send_with, serve, state};
 
 #[tokio::test]
 async fn an_add_is_served_with_its_descriptor_and_closes_it() {
@@ -453,27 +246,4 @@ async fn what_outlasts_the_grace_is_cut_off() {
     stop.notify_one();
     timeout(PATIENCE, server).await.unwrap().unwrap();
     assert_eq!(seen.recv().await, Some("dropped"));
-}
-
-fn mode(path: &Path) -> u32 {
-    path.metadata().unwrap().permissions().mode() & 0o777
-}
-
-#[tokio::test]
-async fn the_socket_is_private_and_replaces_only_a_dead_one() {
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("run/berthd.sock");
-    let first = Listener::bind(&path).unwrap();
-    assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
-    assert!(matches!(
-        Listener::bind(&path),
-        Err(BindError::Taken { .. })
-    ));
-    drop(first);
-    assert!(path.exists(), "left behind as by kill -9");
-    let _second = Listener::bind(&path).unwrap();
-    assert_eq!(
-        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-        1
-    );
 }

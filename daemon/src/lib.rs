@@ -1,9 +1,13 @@
 //! The node daemon of berth. The library holds everything but the choice of adapters, which `main` makes.
 
+pub mod actor;
+pub mod app;
 pub mod cli;
+pub mod clock;
 pub mod dataplane;
 pub mod lock;
 pub mod logging;
+pub mod node;
 pub mod report;
 pub mod server;
 pub mod settings;

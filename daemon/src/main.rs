@@ -1,1 +1,67 @@
-fn main() {}
+//! `berthd`: chooses the adapters and runs them.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use berthd::actor::Ports;
+use berthd::cli::{Cli, Command};
+use berthd::clock::BootClock;
+use berthd::dataplane::{KernelConfig, KernelDataplane};
+use berthd::settings::{Environment, Settings};
+use berthd::{app, logging, status};
+use clap::Parser;
+use ec2::aws::{AwsEc2, AwsMetadata};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run => run(),
+        Command::Status(args) => {
+            status::run(&args, &mut std::io::stdout().lock()).map_err(anyhow::Error::from)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(std::io::stderr(), "berthd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread serves everything: the kernel's RTNL lock makes more of them useless.
+fn run() -> anyhow::Result<()> {
+    let settings = Settings::read(&Environment)?;
+    logging::tracing_init(&settings.log)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
+    let metadata = AwsMetadata::connect();
+    let kernel = KernelConfig {
+        proc_root: settings.proc_root.clone(),
+        ..KernelConfig::default()
+    };
+    let ports = Ports {
+        ec2: Arc::new(AwsEc2::connect(metadata.clone())),
+        metadata: Arc::new(metadata),
+        dataplane: Arc::new(KernelDataplane::start(kernel)?),
+        clock: Arc::new(BootClock),
+    };
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(app::run(settings, ports, stop).await?)
+}

@@ -9,7 +9,7 @@ mod failure;
 mod metadata;
 
 use std::net::Ipv4Addr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,8 +22,13 @@ use aws_sdk_ec2::types::{
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use tokio::sync::OnceCell;
+
 use crate::error::{Action, Ec2Error, Kind};
-use crate::port::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, NetworkInterface};
+use crate::port::{
+    CreateNetworkInterface, Describe, Ec2, InstanceLimits, Metadata, MetadataError,
+    NetworkInterface,
+};
 use failure::Sending;
 pub use metadata::AwsMetadata;
 
@@ -43,21 +48,47 @@ static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
         .build_https()
 });
 
-/// EC2 through the SDK.
+/// EC2 through the SDK. The client is made at the first verb that finds the region.
 #[derive(Clone, Debug)]
 pub struct AwsEc2 {
-    client: Client,
+    metadata: AwsMetadata,
+    client: Arc<OnceCell<Client>>,
 }
 
 impl AwsEc2 {
-    /// A client for `region`, or for the region that the SDK finds (environment, profile, instance metadata).
+    /// EC2 in the region of `AWS_REGION`, or in that of this instance, which is asked for at the first verb and at each
+    /// one after until metadata answers: a daemon that starts before its metadata does is not lost.
     ///
     /// No call is made to EC2: missing credentials or a missing region show at the first verb, as `Kind::Unreachable`.
-    pub async fn connect(region: Option<String>) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(HTTP.clone());
-        if let Some(region) = region {
-            loader = loader.region(Region::new(region));
+    pub fn connect(metadata: AwsMetadata) -> Self {
+        Self {
+            metadata,
+            client: Arc::default(),
         }
+    }
+
+    async fn client(&self, action: Action) -> Result<&Client, Ec2Error> {
+        self.client
+            .get_or_try_init(|| async {
+                let region = match std::env::var("AWS_REGION") {
+                    Ok(region) if !region.is_empty() => region,
+                    _ => {
+                        self.metadata
+                            .identity()
+                            .await
+                            .map_err(|e| no_region(action, &e))?
+                            .region
+                    }
+                };
+                Ok(Self::in_region(region).await)
+            })
+            .await
+    }
+
+    async fn in_region(region: String) -> Client {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(HTTP.clone())
+            .region(Region::new(region));
         // Shows up as the caller in CloudTrail's userAgent.
         if let Ok(name) = AppName::new(concat!("berth-", env!("CARGO_PKG_VERSION"))) {
             loader = loader.app_name(name);
@@ -65,7 +96,7 @@ impl AwsEc2 {
         Self::from_sdk_config(&loader.load().await)
     }
 
-    fn from_sdk_config(shared: &SdkConfig) -> Self {
+    fn from_sdk_config(shared: &SdkConfig) -> Client {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
@@ -74,9 +105,7 @@ impl AwsEc2 {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .build();
-        Self {
-            client: Client::from_conf(config),
-        }
+        Client::from_conf(config)
     }
 
     /// One page: the ENIs and the token of the next one.
@@ -88,7 +117,8 @@ impl AwsEc2 {
         let action = Action::DescribeNetworkInterfaces;
         let sending = Sending::new(action);
         let answer = self
-            .client
+            .client(action)
+            .await?
             .describe_network_interfaces()
             .set_filters(selection.filters.clone())
             .set_network_interface_ids(selection.ids.clone())
@@ -109,6 +139,15 @@ impl AwsEc2 {
     }
 }
 
+fn no_region(action: Action, error: &MetadataError) -> Ec2Error {
+    Ec2Error {
+        action,
+        kind: Kind::Unreachable,
+        code: "NoRegion".to_owned(),
+        message: format!("AWS_REGION is not set and {error}"),
+    }
+}
+
 #[async_trait]
 impl Ec2 for AwsEc2 {
     async fn create_network_interface(
@@ -122,7 +161,8 @@ impl Ec2 for AwsEc2 {
             .then(|| parameter(action, "secondary_addresses", request.secondary_addresses))
             .transpose()?;
         let answer = self
-            .client
+            .client(action)
+            .await?
             .create_network_interface()
             .subnet_id(&request.subnet_id)
             .set_groups(some(&request.security_groups))
@@ -150,7 +190,8 @@ impl Ec2 for AwsEc2 {
         let action = Action::AttachNetworkInterface;
         let sending = Sending::new(action);
         let answer = self
-            .client
+            .client(action)
+            .await?
             .attach_network_interface()
             .network_interface_id(eni)
             .instance_id(instance)
@@ -167,12 +208,14 @@ impl Ec2 for AwsEc2 {
     }
 
     async fn set_delete_on_termination(&self, eni: &str, attachment: &str) -> Result<(), Ec2Error> {
-        let sending = Sending::new(Action::ModifyNetworkInterfaceAttribute);
+        let action = Action::ModifyNetworkInterfaceAttribute;
+        let sending = Sending::new(action);
         let change = NetworkInterfaceAttachmentChanges::builder()
             .attachment_id(attachment)
             .delete_on_termination(true)
             .build();
-        self.client
+        self.client(action)
+            .await?
             .modify_network_interface_attribute()
             .network_interface_id(eni)
             .attachment(change)
@@ -192,7 +235,8 @@ impl Ec2 for AwsEc2 {
         let action = Action::AssignPrivateIpAddresses;
         let sending = Sending::new(action);
         let answer = self
-            .client
+            .client(action)
+            .await?
             .assign_private_ip_addresses()
             .network_interface_id(eni)
             .secondary_private_ip_address_count(parameter(action, "count", count)?)
@@ -209,8 +253,10 @@ impl Ec2 for AwsEc2 {
         eni: &str,
         addresses: &[Ipv4Addr],
     ) -> Result<(), Ec2Error> {
-        let sending = Sending::new(Action::UnassignPrivateIpAddresses);
-        self.client
+        let action = Action::UnassignPrivateIpAddresses;
+        let sending = Sending::new(action);
+        self.client(action)
+            .await?
             .unassign_private_ip_addresses()
             .network_interface_id(eni)
             .set_private_ip_addresses(Some(addresses.iter().map(Ipv4Addr::to_string).collect()))
@@ -223,8 +269,10 @@ impl Ec2 for AwsEc2 {
     }
 
     async fn detach_network_interface(&self, attachment: &str) -> Result<(), Ec2Error> {
-        let sending = Sending::new(Action::DetachNetworkInterface);
-        self.client
+        let action = Action::DetachNetworkInterface;
+        let sending = Sending::new(action);
+        self.client(action)
+            .await?
             .detach_network_interface()
             .attachment_id(attachment)
             .customize()
@@ -236,8 +284,10 @@ impl Ec2 for AwsEc2 {
     }
 
     async fn delete_network_interface(&self, eni: &str) -> Result<(), Ec2Error> {
-        let sending = Sending::new(Action::DeleteNetworkInterface);
-        self.client
+        let action = Action::DeleteNetworkInterface;
+        let sending = Sending::new(action);
+        self.client(action)
+            .await?
             .delete_network_interface()
             .network_interface_id(eni)
             .customize()
@@ -277,9 +327,11 @@ impl Ec2 for AwsEc2 {
         &self,
         instance_type: &str,
     ) -> Result<InstanceLimits, Ec2Error> {
-        let sending = Sending::new(Action::DescribeInstanceTypes);
+        let action = Action::DescribeInstanceTypes;
+        let sending = Sending::new(action);
         let answer = self
-            .client
+            .client(action)
+            .await?
             .describe_instance_types()
             .instance_types(InstanceType::from(instance_type))
             .customize()

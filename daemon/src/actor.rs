@@ -1,0 +1,289 @@
+//! The one owner of the node's state.
+//!
+//! The actor selects over requests, finished effects and the next deadline; it decides with `ipam`, and everything that
+//! takes time is an effect: a future that ends in an [`Effect`], which is taken in like anything else. What happens in
+//! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
+//!
+//! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `startup` how a node is got to know, `effects`
+//! what touches the world.
+
+mod add;
+mod del;
+mod effects;
+mod failure;
+mod handle;
+mod planner;
+mod reporting;
+mod startup;
+mod translate;
+
+pub use effects::Ports;
+pub use handle::{Handle, Stopped};
+pub use startup::{Persisted, Start};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use ipam::{AttachmentKey, EniId, Event, Pool, Reason, Timestamp};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use crate::node::NodeFacts;
+use crate::settings::Settings;
+use crate::store::StoreHandle;
+use add::{AddJob, GaveUp};
+use del::DelJob;
+use effects::Effect;
+use handle::Command;
+
+/// How many events are taken in before their checkpoint is written: a burst shares one write, but nobody waits for ever.
+const TURN: usize = 256;
+/// How long a stop may take.
+pub const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+type Running = Pin<Box<dyn Future<Output = Effect> + Send>>;
+
+/// What is going on for one attachment. Requests for it run one after another.
+#[derive(Default)]
+struct Working {
+    /// The ADD whose links are being made.
+    add: Option<AddJob>,
+    /// The DEL whose links are being taken away.
+    del: Option<DelJob>,
+    /// Those that come after.
+    queue: VecDeque<Job>,
+}
+
+/// A request that changes an attachment.
+enum Job {
+    Add(AddJob),
+    Del(DelJob),
+}
+
+impl Job {
+    fn key(&self) -> AttachmentKey {
+        match self {
+            Self::Add(job) => translate::key(&job.request.id),
+            Self::Del(job) => translate::key(&job.request.id),
+        }
+    }
+}
+
+/// The owner of the pool.
+pub struct Actor {
+    pool: Pool,
+    facts: Option<NodeFacts>,
+    settings: Arc<Settings>,
+    ports: Ports,
+    store: StoreHandle,
+    boot_id: String,
+    token_seed: String,
+    /// Sequence number of the newest state handed to the store.
+    seq: u64,
+    /// Whether the state has changed since, and somebody waits for it to be written.
+    dirty: bool,
+    commands: mpsc::UnboundedReceiver<Command>,
+    running: FuturesUnordered<Running>,
+    working: HashMap<AttachmentKey, Working>,
+    waiting: VecDeque<AddJob>,
+    gave_up: Vec<GaveUp>,
+    /// Secondary ENIs whose link is there, so that the node's layout has them.
+    linked: BTreeSet<EniId>,
+    /// The attached ENIs by device index, as metadata listed them at the start.
+    attached: BTreeMap<u32, EniId>,
+    /// Whether the node's layout stands: before that no pod is wired.
+    laid_out: bool,
+    /// Whether pods that live in the kernel have been looked for.
+    observed: bool,
+    reasons: Vec<Reason>,
+    wake_at: Option<Timestamp>,
+    ec2_calls: BTreeMap<String, u64>,
+    stopping: Option<Timestamp>,
+}
+
+impl Actor {
+    /// Runs until it is told to stop.
+    pub async fn run(mut self) {
+        self.start_up();
+        loop {
+            self.settle();
+            if self.stopped() {
+                break;
+            }
+            let wake = self.sleep_until_deadline();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => self.stop(),
+                },
+                Some(effect) = self.running.next() => self.effect(effect),
+                () = wake => {}
+            }
+            self.drain();
+        }
+        self.last_words().await;
+    }
+
+    /// Takes in what else is there by now, so that it shares the turn.
+    fn drain(&mut self) {
+        for _ in 0..TURN {
+            if let Ok(command) = self.commands.try_recv() {
+                self.command(command);
+                continue;
+            }
+            match futures::FutureExt::now_or_never(self.running.next()) {
+                Some(Some(effect)) => self.effect(effect),
+                _ => return,
+            }
+        }
+    }
+
+    /// Ends a turn: time passes, who can be served is, what is missing is planned, and what changed is written.
+    fn settle(&mut self) {
+        let now = self.now();
+        self.note(Event::Tick { now });
+        self.serve_waiting();
+        self.plan();
+        self.write();
+    }
+
+    fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// Changes the pool. A violation is a bug or a lie from outside: said loudly, never fatal.
+    fn note(&mut self, event: Event) -> bool {
+        match self.pool.apply(event) {
+            Ok(()) => true,
+            Err(violation) => {
+                error!(%violation, "event refused");
+                false
+            }
+        }
+    }
+
+    /// Marks the state as changed; answers the sequence number under which it will be durable.
+    fn changed(&mut self) -> u64 {
+        self.dirty = true;
+        self.seq + 1
+    }
+
+    fn write(&mut self) {
+        if !self.dirty {
+            return;
+        }
+        match self.document() {
+            Ok(document) => {
+                self.seq += 1;
+                self.dirty = false;
+                self.store.submit(self.seq, document);
+            }
+            Err(error) => error!(%error, "state cannot be encoded"),
+        }
+    }
+
+    fn run_effect(&mut self, effect: impl Future<Output = Effect> + Send + 'static) {
+        self.running.push(Box::pin(effect));
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Add(job) => self.request(Job::Add(job)),
+            Command::Del(job) => self.request(Job::Del(job)),
+            Command::Left { ticket } => self.client_left(ticket),
+            Command::Report(reply) => drop(reply.send(self.report())),
+            Command::Stop => self.stop(),
+        }
+    }
+
+    /// Runs a request now, or after those before it for the same attachment.
+    fn request(&mut self, job: Job) {
+        let key = job.key();
+        if let Some(working) = self.working.get_mut(&key) {
+            working.queue.push_back(job);
+            return;
+        }
+        self.working.insert(key, Working::default());
+        self.begin(job);
+    }
+
+    fn begin(&mut self, job: Job) {
+        match job {
+            Job::Add(job) => self.begin_add(job),
+            Job::Del(job) => self.begin_del(job),
+        }
+    }
+
+    /// The request for `key` is answered: the next one may run.
+    fn finished(&mut self, key: &AttachmentKey) {
+        let next = self
+            .working
+            .get_mut(key)
+            .and_then(|working| working.queue.pop_front());
+        match next {
+            Some(job) => self.begin(job),
+            None => {
+                self.working.remove(key);
+            }
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Wired { key, links, stored } => self.wired(&key, links, stored),
+            Effect::Undone { key, failure } => self.undone(&key, failure),
+            Effect::Unwired { key, result } => self.unwired(&key, result),
+            Effect::Released { key, stored } => self.released(&key, stored),
+            Effect::LinkUp { id, eni, result } => self.link_up(id, eni, result),
+            Effect::NodeApplied { connected, result } => self.node_applied(connected, result),
+            Effect::Performed { id, outcome } => self.performed(id, outcome),
+            Effect::Identified(result) => self.identified(result),
+            Effect::Observed(result) => self.observed(result),
+            Effect::Swept => self.swept(),
+            Effect::Retry(what) => self.retry(what),
+        }
+    }
+
+    /// Sleeps until the planner, or a waiting ADD, wants to be woken; for ever if neither does.
+    fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
+        let now = self.now();
+        let deadlines = self.waiting.iter().map(|job| job.deadline);
+        let until = deadlines.chain(self.wake_at).chain(self.stopping).min();
+        let wait = until.map(|until| until.since(now));
+        async move {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.stopping.is_none() {
+            info!("stopping");
+            self.stopping = Some(self.now().after(STOP_WITHIN));
+            self.refuse_waiting();
+        }
+    }
+
+    /// Whether all that was begun for the runtime is finished, or the time for it is over.
+    fn stopped(&self) -> bool {
+        self.stopping
+            .is_some_and(|until| self.working.is_empty() || self.now() >= until)
+    }
+
+    async fn last_words(&mut self) {
+        let seq = self.changed();
+        self.write();
+        let stored = effects::durable(self.store.durable(), seq);
+        match tokio::time::timeout(STOP_WITHIN, stored).await {
+            Ok(Ok(())) => info!("stopped"),
+            Ok(Err(error)) => error!(%error, "stopped, but the last state is not on disk"),
+            Err(_) => error!("stopped, but the last state did not reach the disk in time"),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! ADD: an address from the pool, or a wait for one; then the links and the checkpoint side by side; then the answer.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use berth_cni::contract::{AddRequest, Added, Outcome};
+use ipam::{AttachmentKey, Event, Reason, Timestamp, desired};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::effects::{self, Effect};
+use super::{Actor, failure, translate};
+use crate::dataplane::{DataplaneError, PodLinks};
+
+/// How long the demand of an ADD that timed out is kept: kubelet comes again after about 10 s, containerd's own
+/// back-off included well within this.
+const REMEMBER: Duration = Duration::from_secs(30);
+
+/// An ADD on its way.
+pub(super) struct AddJob {
+    pub request: AddRequest,
+    pub invocation: String,
+    pub ticket: u64,
+    pub arrived: Timestamp,
+    pub deadline: Timestamp,
+    netns: Option<OwnedFd>,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// An ADD that timed out, whose runtime will come again.
+pub(super) struct GaveUp {
+    pod: String,
+    until: Timestamp,
+}
+
+impl AddJob {
+    pub(super) fn new(
+        request: AddRequest,
+        invocation: String,
+        netns: OwnedFd,
+        reply: oneshot::Sender<Outcome>,
+        ticket: u64,
+    ) -> Self {
+        let start = Timestamp::default();
+        Self {
+            request,
+            invocation,
+            ticket,
+            arrived: start,
+            deadline: start,
+            netns: Some(netns),
+            reply,
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    fn abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    /// What a retry of the runtime has in common with this one: it comes with a new sandbox.
+    fn pod(&self) -> String {
+        match &self.request.pod {
+            Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+            None => self.request.id.container_id.clone(),
+        }
+    }
+}
+
+impl Actor {
+    pub(super) fn begin_add(&mut self, mut job: AddJob) {
+        job.arrived = self.now();
+        job.deadline = job.arrived.after(self.settings.add_wait);
+        let pod = job.pod();
+        self.gave_up.retain(|other| other.pod != pod);
+        if self.stopping.is_some() {
+            return self.answer(job, failure::stopping());
+        }
+        // Those who wait are served first.
+        self.waiting.push_back(job);
+        self.serve_waiting();
+    }
+
+    /// Serves the waiting ADDs in order, as far as there are addresses; lets go of those that waited long enough.
+    pub(super) fn serve_waiting(&mut self) {
+        for _ in 0..self.waiting.len() {
+            let Some(job) = self.waiting.pop_front() else {
+                return;
+            };
+            if job.abandoned() {
+                self.finished(&translate::key(&job.request.id));
+            } else if let Some(job) = self.try_serve(job) {
+                if job.deadline <= self.now() {
+                    self.give_up(job);
+                } else {
+                    self.waiting.push_back(job);
+                }
+            }
+        }
+    }
+
+    /// Takes an ADD as far as its wiring; gives it back if it must wait.
+    fn try_serve(&mut self, job: AddJob) -> Option<AddJob> {
+        if !self.laid_out || !self.observed {
+            return Some(job);
+        }
+        let key = translate::key(&job.request.id);
+        if let Some(attachment) = self.pool.attachment(&key) {
+            // Its first try was cut off, or its answer was lost: the same attachment is wired again.
+            if attachment.answered && attachment.invocation != job.invocation {
+                self.answer(job, failure::exists(&key.to_string()));
+                return None;
+            }
+            self.note(Event::Reasked {
+                key,
+                invocation: job.invocation.clone(),
+            });
+            self.wire(job);
+            return None;
+        }
+        let Some((address, eni)) = self.pool.choose() else {
+            return Some(job);
+        };
+        let attachment = translate::attachment(
+            &job.request,
+            &job.invocation,
+            (address, eni),
+            (job.arrived, self.ports.clock.wall()),
+        );
+        if !self.note(Event::Allocated {
+            attachment: Box::new(attachment),
+        }) {
+            return Some(job);
+        }
+        self.wire(job);
+        None
+    }
+
+    /// Makes the links while the checkpoint is written.
+    fn wire(&mut self, mut job: AddJob) {
+        let key = translate::key(&job.request.id);
+        let layout = self.pool.attachment(&key).and_then(|attachment| {
+            let eni = self.pool.eni(&attachment.eni)?;
+            Some(desired::pod(attachment, eni, &self.settings.network))
+        });
+        let (Some(layout), Some(netns)) = (layout, job.netns.take()) else {
+            return self.answer(job, failure::no_address(&Reason::DaemonStarting));
+        };
+        if let Some(working) = self.working.get_mut(&key) {
+            working.add = Some(job);
+        }
+        let seq = self.changed();
+        let (dataplane, durable) = (self.ports.dataplane.clone(), self.store.durable());
+        self.run_effect(async move {
+            let (links, stored) = tokio::join!(
+                dataplane.apply_pod(&layout, netns),
+                effects::durable(durable, seq)
+            );
+            Effect::Wired { key, links, stored }
+        });
+    }
+
+    /// The links stand and the state is durable, or not: answers, or takes everything back.
+    pub(super) fn wired(
+        &mut self,
+        key: &AttachmentKey,
+        links: Result<PodLinks, DataplaneError>,
+        stored: Result<(), String>,
+    ) {
+        let Some(abandoned) = self
+            .working
+            .get(key)
+            .and_then(|w| w.add.as_ref())
+            .map(AddJob::abandoned)
+        else {
+            return;
+        };
+        match (links, stored) {
+            (Ok(links), Ok(())) if !abandoned => self.answer_added(key, &links),
+            (Ok(_), Ok(())) => self.undo(key, None),
+            (Err(error), _) => {
+                warn!(%key, %error, "pod not wired");
+                self.undo(key, Some(failure::dataplane(&error)));
+            }
+            (Ok(_), Err(error)) => {
+                warn!(%key, %error, "allocation not durable");
+                self.undo(key, Some(failure::disk(&error)));
+            }
+        }
+    }
+
+    fn answer_added(&mut self, key: &AttachmentKey, links: &PodLinks) {
+        self.note(Event::Wired {
+            key: key.clone(),
+            host_ifindex: links.host_ifindex,
+        });
+        let job = self
+            .working
+            .get_mut(key)
+            .and_then(|working| working.add.take());
+        let (Some(job), Some(attachment)) = (job, self.pool.attachment(key)) else {
+            return;
+        };
+        let waited = self.now().since(job.arrived);
+        let added = Added {
+            address: attachment.address,
+            gateway: desired::POD_GATEWAY,
+            host_ifname: links.host_ifname.clone(),
+            host_mac: links.host_mac.to_string(),
+            pod_mac: links.pod_mac.to_string(),
+            mtu: attachment.mtu.unwrap_or(self.settings.network.pod_mtu),
+        };
+        info!(
+            verb = "add", result = "ok", attachment = %key, pod = job.pod(), address = %attachment.address,
+            eni = %attachment.eni, duration_ms = waited.as_secs_f64() * 1e3, "cni request"
+        );
+        if job.reply.send(Outcome::Added(added)).is_err() {
+            return self.undo(key, None);
+        }
+        self.note(Event::Answered { key: key.clone() });
+        self.finished(key);
+    }
+
+    /// Takes an ADD back: its links first, then its address, which rests like any other that a pod has had.
+    fn undo(&mut self, key: &AttachmentKey, failure: Option<Outcome>) {
+        let Some(removal) = self.pool.attachment(key).map(translate::removal) else {
+            return self.finished(key);
+        };
+        let (dataplane, key) = (self.ports.dataplane.clone(), key.clone());
+        self.run_effect(async move {
+            if let Err(error) = dataplane.remove_pod(&removal, None).await {
+                // Its DEL, or the next ADD that meets the link, takes it away.
+                warn!(%key, %error, "links of an undone attachment not removed");
+            }
+            Effect::Undone { key, failure }
+        });
+    }
+
+    pub(super) fn undone(&mut self, key: &AttachmentKey, failure: Option<Outcome>) {
+        let until = self.now().after(self.settings.pool.cooldown);
+        self.note(Event::Released {
+            key: key.clone(),
+            until,
+        });
+        self.changed();
+        let job = self
+            .working
+            .get_mut(key)
+            .and_then(|working| working.add.take());
+        match (job, failure) {
+            (Some(job), Some(failure)) => self.answer(job, failure),
+            _ => {
+                info!(verb = "add", result = "cancelled", attachment = %key, "cni request");
+                self.finished(key);
+            }
+        }
+    }
+
+    /// Ends an ADD without an attachment.
+    fn answer(&mut self, job: AddJob, outcome: Outcome) {
+        let key = translate::key(&job.request.id);
+        if let Outcome::Failed(failure) = &outcome {
+            warn!(
+                verb = "add", result = %failure.reason, attachment = %key, pod = job.pod(), msg = %failure.msg,
+                duration_ms = self.now().since(job.arrived).as_secs_f64() * 1e3, "cni request"
+            );
+        }
+        // A client that has gone needs no answer.
+        let _ = job.reply.send(outcome);
+        self.finished(&key);
+    }
+
+    fn give_up(&mut self, job: AddJob) {
+        let reason = self.waits_for();
+        let until = self.now().after(REMEMBER);
+        self.gave_up.push(GaveUp {
+            pod: job.pod(),
+            until,
+        });
+        self.answer(job, failure::no_address(&reason));
+    }
+
+    /// What the ADDs that wait are waiting for.
+    pub(super) fn waits_for(&self) -> Reason {
+        if !self.laid_out || !self.observed {
+            return Reason::DaemonStarting;
+        }
+        self.reasons.first().cloned().unwrap_or(Reason::Timeout)
+    }
+
+    /// How many addresses are wanted: by those who wait, and by those who will come again.
+    pub(super) fn demand(&mut self) -> u32 {
+        let now = self.now();
+        self.gave_up.retain(|gave_up| gave_up.until > now);
+        let fresh = self.waiting.iter().filter(|job| {
+            self.pool
+                .attachment(&translate::key(&job.request.id))
+                .is_none()
+                && !job.abandoned()
+        });
+        u32::try_from(fresh.count() + self.gave_up.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The client of an ADD has gone: one that waits leaves the queue, one being wired is undone when that is over.
+    pub(super) fn client_left(&mut self, ticket: u64) {
+        if let Some(at) = self.waiting.iter().position(|job| job.ticket == ticket)
+            && let Some(job) = self.waiting.remove(at)
+        {
+            info!(
+                verb = "add",
+                result = "cancelled",
+                pod = job.pod(),
+                "cni request"
+            );
+            self.finished(&translate::key(&job.request.id));
+        }
+    }
+
+    pub(super) fn refuse_waiting(&mut self) {
+        while let Some(job) = self.waiting.pop_front() {
+            self.answer(job, failure::stopping());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! DEL: the routes go, the release becomes durable, then the answer; the link itself is the reaper's.
+
+use std::os::fd::OwnedFd;
+
+use berth_cni::contract::{DelRequest, Outcome};
+use ipam::{AttachmentKey, Event};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::effects::{self, Effect};
+use super::{Actor, failure, translate};
+use crate::dataplane::DataplaneError;
+
+/// A DEL on its way.
+pub(super) struct DelJob {
+    pub request: DelRequest,
+    pub netns: Option<OwnedFd>,
+    pub reply: oneshot::Sender<Outcome>,
+}
+
+impl Actor {
+    /// An attachment that is not known is gone already: that is success (CNI spec, DEL).
+    pub(super) fn begin_del(&mut self, mut job: DelJob) {
+        let key = translate::key(&job.request.id);
+        let Some((known, removal)) = self.find(&key) else {
+            return self.answer_del(&key, job, Outcome::Deleted);
+        };
+        let (dataplane, netns) = (self.ports.dataplane.clone(), job.netns.take());
+        if let Some(working) = self.working.get_mut(&key) {
+            working.del = Some(job);
+        }
+        if known != key {
+            // Recovered from the kernel, which does not tell the network's name.
+            info!(asked = %key, known = %known, "attachment found by container and interface");
+        }
+        self.run_effect(async move {
+            let result = dataplane.remove_pod(&removal, netns).await;
+            Effect::Unwired {
+                key,
+                result: result.map(|()| known),
+            }
+        });
+    }
+
+    fn find(&self, key: &AttachmentKey) -> Option<(AttachmentKey, crate::dataplane::PodRemoval)> {
+        let recovered = |a: &&ipam::Attachment| {
+            a.invocation.is_empty()
+                && a.key.container_id == key.container_id
+                && a.key.ifname == key.ifname
+        };
+        let attachment = self
+            .pool
+            .attachment(key)
+            .or_else(|| self.pool.attachments().find(recovered))?;
+        Some((attachment.key.clone(), translate::removal(attachment)))
+    }
+
+    pub(super) fn unwired(
+        &mut self,
+        key: &AttachmentKey,
+        result: Result<AttachmentKey, DataplaneError>,
+    ) {
+        match result {
+            Ok(known) => {
+                let until = self.now().after(self.settings.pool.cooldown);
+                self.note(Event::Released { key: known, until });
+                let (seq, durable, key) = (self.changed(), self.store.durable(), key.clone());
+                self.run_effect(async move {
+                    Effect::Released {
+                        key,
+                        stored: effects::durable(durable, seq).await,
+                    }
+                });
+            }
+            Err(error) => self.end_del(key, failure::removal(&error)),
+        }
+    }
+
+    /// The release is on disk, or not: the address rests either way, and the runtime asks again.
+    pub(super) fn released(&mut self, key: &AttachmentKey, stored: Result<(), String>) {
+        let outcome = match stored {
+            Ok(()) => Outcome::Deleted,
+            Err(error) => failure::disk(&error),
+        };
+        self.end_del(key, outcome);
+    }
+
+    fn end_del(&mut self, key: &AttachmentKey, outcome: Outcome) {
+        match self
+            .working
+            .get_mut(key)
+            .and_then(|working| working.del.take())
+        {
+            Some(job) => self.answer_del(key, job, outcome),
+            None => self.finished(key),
+        }
+    }
+
+    fn answer_del(&mut self, key: &AttachmentKey, job: DelJob, outcome: Outcome) {
+        match &outcome {
+            Outcome::Failed(failure) => {
+                warn!(verb = "del", result = %failure.reason, attachment = %key, msg = %failure.msg, "cni request");
+            }
+            _ => info!(verb = "del", result = "ok", attachment = %key, "cni request"),
+        }
+        // A client that has gone will ask again, or not: the attachment is gone.
+        let _ = job.reply.send(outcome);
+        self.finished(key);
+    }
+}

@@ -1,0 +1,316 @@
+//! Everything the actor does to the world: each effect is a future over the ports that ends in an [`Effect`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, Metadata};
+use ipam::action::Described;
+use ipam::desired::NodeDesired;
+use ipam::ownership::INSTANCE_TAG;
+use ipam::{AttachmentKey, EniId, IntentId, Outcome};
+use tokio::sync::watch;
+
+use super::translate;
+use crate::clock::Clock;
+use crate::dataplane::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval};
+use crate::node::NodeFacts;
+use crate::store::Durable;
+
+/// The world, as far as the actor touches it.
+#[derive(Clone)]
+pub struct Ports {
+    /// EC2.
+    pub ec2: Arc<dyn Ec2>,
+    /// Instance metadata.
+    pub metadata: Arc<dyn Metadata>,
+    /// The kernel.
+    pub dataplane: Arc<dyn Dataplane>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What an effect ends in.
+pub(super) enum Effect {
+    /// The links of an ADD stand, and its allocation is durable; or not.
+    Wired {
+        key: AttachmentKey,
+        links: Result<PodLinks, DataplaneError>,
+        stored: Result<(), String>,
+    },
+    /// The links of an ADD that failed are gone.
+    Undone {
+        key: AttachmentKey,
+        failure: Option<berth_cni::contract::Outcome>,
+    },
+    /// The links of a DEL are gone; the key is the one the pool knows.
+    Unwired {
+        key: AttachmentKey,
+        result: Result<AttachmentKey, DataplaneError>,
+    },
+    /// The release of a DEL is durable.
+    Released {
+        key: AttachmentKey,
+        stored: Result<(), String>,
+    },
+    /// The link of an ENI is there.
+    LinkUp {
+        id: IntentId,
+        eni: EniId,
+        result: Result<(), String>,
+    },
+    /// The node's layout stands; `connected` is the action that this ends.
+    NodeApplied {
+        connected: Option<IntentId>,
+        result: Result<Changes, DataplaneError>,
+    },
+    /// An action ended.
+    Performed { id: IntentId, outcome: Outcome },
+    /// Instance metadata and the type's limits, or why not.
+    Identified(Result<Identified, String>),
+    /// Links that no state named are gone.
+    Swept,
+    /// The pods that the kernel has now.
+    Observed(Result<Vec<ObservedPod>, DataplaneError>),
+    /// Something at start-up is to be tried again.
+    Retry(Retry),
+}
+
+/// Who we are.
+pub(super) struct Identified {
+    /// The node.
+    pub facts: NodeFacts,
+    /// The attached ENIs by device index, as metadata lists them.
+    pub attached: BTreeMap<u32, EniId>,
+}
+
+/// What is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Retry {
+    Identify,
+    Observe,
+    LayOut,
+}
+
+/// How long the link of an attached ENI may take to appear: EC2's attach takes seconds (2 to 10 is usual), so a minute
+/// without it is a fault. The action fails then and is tried again.
+const LINK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Waits until the state with this sequence number is on disk.
+///
+/// # Errors
+/// Why it is not, when its write failed.
+pub(super) async fn durable(mut store: watch::Receiver<Durable>, seq: u64) -> Result<(), String> {
+    loop {
+        {
+            let state = store.borrow_and_update();
+            if state.seq >= seq {
+                return Ok(());
+            }
+            if let Some((_, why)) = state.failed.as_ref().filter(|(failed, _)| *failed >= seq) {
+                return Err(why.clone());
+            }
+        }
+        if store.changed().await.is_err() {
+            return Err("the store has stopped".to_owned());
+        }
+    }
+}
+
+/// Waits for the link of an ENI.
+pub(super) async fn link_up(ports: Ports, id: IntentId, eni: EniId, mac: ipam::Mac) -> Effect {
+    let result = match tokio::time::timeout(LINK_WITHIN, ports.dataplane.wait_link(mac)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!(
+            "no link with MAC {mac} appeared within {} s",
+            LINK_WITHIN.as_secs()
+        )),
+    };
+    Effect::LinkUp { id, eni, result }
+}
+
+/// Makes the node look as desired.
+pub(super) async fn apply_node(
+    ports: Ports,
+    desired: NodeDesired,
+    connected: Option<IntentId>,
+) -> Effect {
+    Effect::NodeApplied {
+        connected,
+        result: ports.dataplane.apply_node(&desired).await,
+    }
+}
+
+/// Asks metadata who we are, and EC2 (or the built-in table) what that allows.
+pub(super) async fn identify(ports: Ports) -> Effect {
+    let facts = async {
+        let identity = ports.metadata.identity().await.map_err(|e| e.to_string())?;
+        let interfaces = ports
+            .metadata
+            .interfaces()
+            .await
+            .map_err(|e| e.to_string())?;
+        let limits = match ports
+            .ec2
+            .describe_instance_type(&identity.instance_type)
+            .await
+        {
+            Ok(limits) => limits,
+            Err(error) => ec2::limits::built_in(&identity.instance_type).ok_or_else(|| {
+                format!(
+                    "limits of {} are not in the built-in table: {error}",
+                    identity.instance_type
+                )
+            })?,
+        };
+        let attached = interfaces
+            .iter()
+            .filter(|eni| eni.network_card == 0)
+            .map(|eni| (eni.device_index, EniId(eni.id.clone())))
+            .collect();
+        let facts = NodeFacts::new(identity, &interfaces, limits).map_err(|e| e.to_string())?;
+        Ok(Identified { facts, attached })
+    };
+    Effect::Identified(facts.await)
+}
+
+/// Removes links of pods that no state names.
+pub(super) async fn sweep(ports: Ports, leftovers: Vec<PodRemoval>) -> Effect {
+    for removal in leftovers {
+        if let Err(error) = ports.dataplane.remove_pod(&removal, None).await {
+            tracing::warn!(alias = %removal.alias, %error, "leftover link not removed");
+        }
+    }
+    Effect::Swept
+}
+
+/// The calls to EC2, each once.
+pub(super) enum Call {
+    Create(CreateNetworkInterface),
+    Attach {
+        eni: String,
+        instance: String,
+        device_index: u32,
+    },
+    Protect {
+        eni: String,
+        attachment: String,
+    },
+    Assign {
+        eni: String,
+        count: u32,
+    },
+    Unassign {
+        eni: String,
+        addresses: Vec<std::net::Ipv4Addr>,
+    },
+    Detach {
+        attachment: String,
+        layout: Option<NodeDesired>,
+    },
+    Delete {
+        eni: String,
+    },
+    Describe,
+}
+
+/// Performs a call; `facts` is who we are.
+pub(super) async fn call(ports: &Ports, facts: &NodeFacts, call: Call) -> Outcome {
+    let outcome = match call {
+        Call::Create(request) => ports
+            .ec2
+            .create_network_interface(&request)
+            .await
+            .and_then(|eni| translate::created(&eni, facts)),
+        Call::Attach {
+            eni,
+            instance,
+            device_index,
+        } => ports
+            .ec2
+            .attach_network_interface(&eni, &instance, device_index)
+            .await
+            .map(|attachment_id| Outcome::Attached { attachment_id }),
+        Call::Protect { eni, attachment } => ports
+            .ec2
+            .set_delete_on_termination(&eni, &attachment)
+            .await
+            .map(|()| Outcome::Done),
+        Call::Assign { eni, count } => ports
+            .ec2
+            .assign_private_ip_addresses(&eni, count)
+            .await
+            .map(|addresses| Outcome::Assigned { addresses }),
+        Call::Unassign { eni, addresses } => ports
+            .ec2
+            .unassign_private_ip_addresses(&eni, &addresses)
+            .await
+            .map(|()| Outcome::Done),
+        Call::Detach { attachment, layout } => detach(ports, &attachment, layout).await,
+        Call::Delete { eni } => ports
+            .ec2
+            .delete_network_interface(&eni)
+            .await
+            .map(|()| Outcome::Done),
+        Call::Describe => return describe(ports, facts).await,
+    };
+    outcome.unwrap_or_else(|error| Outcome::Failed(translate::failure(&error)))
+}
+
+/// Takes the ENI's rules and routes away before its link goes with the detachment.
+async fn detach(
+    ports: &Ports,
+    attachment: &str,
+    layout: Option<NodeDesired>,
+) -> Result<Outcome, Ec2Error> {
+    if let Some(layout) = layout
+        && let Err(error) = ports.dataplane.apply_node(&layout).await
+    {
+        tracing::warn!(%error, "layout of a detaching ENI not removed");
+    }
+    ports
+        .ec2
+        .detach_network_interface(attachment)
+        .await
+        .map(|()| Outcome::Done)
+}
+
+async fn describe(ports: &Ports, facts: &NodeFacts) -> Outcome {
+    let attached = Describe::AttachedTo(facts.instance_id.clone());
+    let leftover = Describe::AvailableWithTag {
+        key: INSTANCE_TAG.to_owned(),
+        value: facts.instance_id.clone(),
+    };
+    let mut shown = match ports.ec2.describe_network_interfaces(&attached).await {
+        Ok(shown) => shown,
+        Err(error) => return Outcome::Failed(translate::failure(&error)),
+    };
+    match ports.ec2.describe_network_interfaces(&leftover).await {
+        Ok(available) => shown.extend(available),
+        Err(error) => return Outcome::Failed(translate::failure(&error)),
+    }
+    // Metadata only adds the subnets of ENIs that others attached; without it those are met the next time.
+    let subnets: BTreeMap<String, ipnet::Ipv4Net> = match ports.metadata.interfaces().await {
+        Ok(interfaces) => interfaces
+            .into_iter()
+            .map(|eni| (eni.id, eni.subnet_cidr))
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, "subnets of attached ENIs unknown");
+            BTreeMap::new()
+        }
+    };
+    let in_use = match ports.dataplane.observe_pods().await {
+        Ok(pods) => pods.into_iter().filter_map(|pod| pod.address).collect(),
+        Err(error) => return Outcome::Failed(translate::local(error.to_string())),
+    };
+    match shown
+        .iter()
+        .map(|eni| translate::described(eni, facts, &subnets))
+        .collect()
+    {
+        Ok(enis) => Outcome::Described(Described { enis, in_use }),
+        Err(failure) => Outcome::Failed(failure),
+    }
+}

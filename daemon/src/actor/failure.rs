@@ -1,0 +1,95 @@
+//! How failures are told to the runtime: the one mapping to CNI error codes.
+
+use berth_cni::contract::{Failure, Outcome};
+use ipam::Reason;
+
+use crate::dataplane::DataplaneError;
+
+/// CNI spec: "Try again later".
+const TRY_AGAIN: u32 = 11;
+/// Ours: the kernel refused.
+const KERNEL: u32 = 101;
+/// Ours: the request contradicts what stands.
+const CONFLICT: u32 = 102;
+/// Ours: the state cannot be written.
+const DISK: u32 = 103;
+
+fn failed(code: u32, reason: &str, msg: String, details: &str) -> Outcome {
+    Outcome::Failed(Failure {
+        code,
+        reason: reason.to_owned(),
+        msg,
+        details: details.to_owned(),
+    })
+}
+
+/// No address came in time.
+pub(super) fn no_address(reason: &Reason) -> Outcome {
+    failed(
+        TRY_AGAIN,
+        reason.name(),
+        format!("no address for the pod: {reason}"),
+        reason.remedy(),
+    )
+}
+
+/// The daemon is on its way out.
+pub(super) fn stopping() -> Outcome {
+    failed(
+        TRY_AGAIN,
+        "DaemonStarting",
+        "berthd is restarting".to_owned(),
+        Reason::DaemonStarting.remedy(),
+    )
+}
+
+/// The attachment exists, and another process made it.
+pub(super) fn exists(what: &str) -> Outcome {
+    failed(
+        CONFLICT,
+        "AttachmentExists",
+        format!("attachment {what} exists"),
+        "the runtime must call DEL before it calls ADD again",
+    )
+}
+
+/// The address was given, but the kernel refused.
+pub(super) fn dataplane(error: &DataplaneError) -> Outcome {
+    let (code, reason) = match error {
+        DataplaneError::InterfaceExists { .. } | DataplaneError::UnusableInterface { .. } => {
+            (CONFLICT, "InterfaceConflict")
+        }
+        DataplaneError::Stopped => (TRY_AGAIN, "DaemonStarting"),
+        DataplaneError::Netlink { .. }
+        | DataplaneError::Netns { .. }
+        | DataplaneError::NoLink { .. }
+        | DataplaneError::Sysctl { .. }
+        | DataplaneError::Nft { .. } => (KERNEL, "Kernel"),
+    };
+    failed(
+        code,
+        reason,
+        format!("the pod's network could not be set up: {error}"),
+        "nothing of it was left behind",
+    )
+}
+
+/// The kernel refused to take something away.
+pub(super) fn removal(error: &DataplaneError) -> Outcome {
+    failed(
+        KERNEL,
+        "Kernel",
+        format!("the pod's network could not be removed: {error}"),
+        "the runtime tries again",
+    )
+}
+
+/// The state could not be written.
+pub(super) fn disk(error: &str) -> Outcome {
+    failed(
+        DISK,
+        "Checkpoint",
+        format!("the checkpoint cannot be written: {error}"),
+        "make room on, or repair, the file system that holds AWS_VPC_K8S_CNI_BACKING_STORE",
+    )
+}

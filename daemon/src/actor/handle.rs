@@ -1,0 +1,122 @@
+//! How others speak to the actor. A request whose caller goes away tells the actor so.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use berth_cni::contract::{AddRequest, DelRequest, Outcome};
+use tokio::sync::{mpsc, oneshot};
+
+use super::add::AddJob;
+use super::del::DelJob;
+use super::failure;
+use crate::report::Report;
+use crate::server::Service;
+
+/// What the actor is told.
+pub(super) enum Command {
+    Add(AddJob),
+    Del(DelJob),
+    /// The client of this ADD has gone.
+    Left {
+        ticket: u64,
+    },
+    Report(oneshot::Sender<Report>),
+    Stop,
+}
+
+/// Speaks to the actor.
+#[derive(Clone)]
+pub struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+    tickets: Arc<AtomicU64>,
+}
+
+/// The actor has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the daemon is stopping")]
+pub struct Stopped;
+
+impl Handle {
+    pub(super) fn new(commands: mpsc::UnboundedSender<Command>) -> Self {
+        Self {
+            commands,
+            tickets: Arc::default(),
+        }
+    }
+
+    /// Tells the actor to finish what it has begun and stop.
+    pub fn stop(&self) {
+        // An actor that is gone has stopped.
+        let _ = self.commands.send(Command::Stop);
+    }
+
+    /// The daemon's state.
+    ///
+    /// # Errors
+    /// When the actor has stopped.
+    pub async fn report(&self) -> Result<Report, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Report(reply))
+            .map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}
+
+/// Tells the actor when the future that holds it is dropped before its answer came.
+struct Leaving<'a> {
+    commands: &'a mpsc::UnboundedSender<Command>,
+    ticket: Option<u64>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            let _ = self.commands.send(Command::Left { ticket });
+        }
+    }
+}
+
+#[async_trait]
+impl Service for Handle {
+    async fn add(&self, request: AddRequest, invocation: String, netns: OwnedFd) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let job = AddJob::new(request, invocation, netns, reply, ticket);
+        if self.commands.send(Command::Add(job)).is_err() {
+            return failure::stopping();
+        }
+        let mut leaving = Leaving {
+            commands: &self.commands,
+            ticket: Some(ticket),
+        };
+        let outcome = answer.await.unwrap_or_else(|_| failure::stopping());
+        leaving.ticket = None;
+        outcome
+    }
+
+    async fn del(&self, request: DelRequest, netns: Option<OwnedFd>) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .commands
+            .send(Command::Del(DelJob {
+                request,
+                netns,
+                reply,
+            }))
+            .is_err()
+        {
+            return failure::stopping();
+        }
+        answer.await.unwrap_or_else(|_| failure::stopping())
+    }
+
+    async fn state(&self) -> Outcome {
+        match self.report().await.map(serde_json::to_value) {
+            Ok(Ok(state)) => Outcome::State { state },
+            Ok(Err(_)) | Err(Stopped) => failure::stopping(),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Runs the core's plan: starts its actions, each durable before it is performed, and feeds the outcomes back.
+
+use std::collections::BTreeMap;
+
+use ipam::ownership::{DESCRIPTION_PREFIX, INSTANCE_TAG};
+use ipam::{Action, Demand, EniId, Event, IntentId, Outcome, View, desired};
+use tracing::{info, warn};
+
+use super::effects::{self, Call, Effect};
+use super::{Actor, translate};
+use crate::dataplane::{Changes, DataplaneError};
+
+/// Tag with the time of creation, which aws-node's sweep reads before it deletes an available ENI.
+const CREATED_AT_TAG: &str = "node.k8s.amazonaws.com/createdAt";
+
+impl Actor {
+    /// Asks the core what to do and begins it. Nothing is begun once the daemon stops, or before it knows its node.
+    pub(super) fn plan(&mut self) {
+        let Some(facts) = self.facts.clone() else {
+            return;
+        };
+        if self.stopping.is_some() || !self.observed {
+            return;
+        }
+        let demand = Demand {
+            waiting: self.demand(),
+        };
+        let token_seed = format!("{}-{}", self.token_seed, self.ports.clock.wall().as_secs());
+        let view = View {
+            pool: &self.pool,
+            limits: facts.limits(),
+            settings: &self.settings.pool,
+            demand,
+            token_seed: &token_seed,
+        };
+        let plan = ipam::plan(&view, self.now());
+        self.wake_at = plan.wake_at;
+        self.reasons = plan.reasons;
+        for (id, action) in plan.actions {
+            self.begin_action(id, action);
+        }
+    }
+
+    fn begin_action(&mut self, id: IntentId, action: Action) {
+        let now = self.now();
+        if !self.note(Event::Started {
+            id,
+            action: action.clone(),
+            now,
+        }) {
+            return;
+        }
+        info!(id = id.0, action = %action, "pool action");
+        if let Action::Connect { eni } = &action {
+            let Some(mac) = self.pool.eni(eni).map(|eni| eni.mac) else {
+                return;
+            };
+            return self.run_effect(effects::link_up(self.ports.clone(), id, eni.clone(), mac));
+        }
+        self.count(&action);
+        let (Some(facts), Some(call)) = (self.facts.clone(), self.call_of(&action)) else {
+            let failure = translate::local(format!("{action}: not attached"));
+            return self.performed(id, Outcome::Failed(failure));
+        };
+        let seq = action.is_durable().then(|| self.changed());
+        let (ports, durable) = (self.ports.clone(), self.store.durable());
+        self.run_effect(async move {
+            if let Some(seq) = seq
+                && let Err(error) = effects::durable(durable, seq).await
+            {
+                let message = format!("intent not durable: {error}");
+                return Effect::Performed {
+                    id,
+                    outcome: Outcome::Failed(translate::local(message)),
+                };
+            }
+            Effect::Performed {
+                id,
+                outcome: effects::call(&ports, &facts, call).await,
+            }
+        });
+    }
+
+    fn count(&mut self, action: &Action) {
+        let calls = if *action == Action::Describe { 2 } else { 1 };
+        *self
+            .ec2_calls
+            .entry(action.verb().ec2_action().to_owned())
+            .or_default() += calls;
+    }
+
+    /// The call an action stands for; `None` if it needs an attachment that is not there.
+    fn call_of(&self, action: &Action) -> Option<Call> {
+        let facts = self.facts.as_ref()?;
+        let attachment = |eni: &EniId| self.pool.eni(eni).and_then(|eni| eni.attachment_id.clone());
+        Some(match action {
+            Action::Create {
+                token, addresses, ..
+            } => Call::Create(self.create(token, *addresses)?),
+            Action::Attach { eni, device_index } => Call::Attach {
+                eni: eni.0.clone(),
+                instance: facts.instance_id.clone(),
+                device_index: *device_index,
+            },
+            Action::Protect { eni } => Call::Protect {
+                eni: eni.0.clone(),
+                attachment: attachment(eni)?,
+            },
+            Action::Assign { eni, count } => Call::Assign {
+                eni: eni.0.clone(),
+                count: *count,
+            },
+            Action::Unassign { eni, addresses } => Call::Unassign {
+                eni: eni.0.clone(),
+                addresses: addresses.clone(),
+            },
+            Action::Detach { eni } => Call::Detach {
+                attachment: attachment(eni)?,
+                layout: self.layout_without(Some(eni)),
+            },
+            Action::Delete { eni } => Call::Delete { eni: eni.0.clone() },
+            Action::Describe => Call::Describe,
+            Action::Connect { .. } => return None,
+        })
+    }
+
+    /// A new ENI in the primary's likeness. The same token always gives the same request, or EC2 would call the repeat
+    /// a mismatch: so the time of creation is the one in the token.
+    fn create(&self, token: &str, addresses: u32) -> Option<ec2::CreateNetworkInterface> {
+        let facts = self.facts.as_ref()?;
+        let decided: u64 = token.rsplit('-').nth(1)?.parse().ok()?;
+        let created = std::time::UNIX_EPOCH + std::time::Duration::from_secs(decided);
+        let mut tags: BTreeMap<String, String> = self.settings.additional_eni_tags.clone();
+        tags.insert(INSTANCE_TAG.to_owned(), facts.instance_id.clone());
+        tags.insert(
+            CREATED_AT_TAG.to_owned(),
+            humantime::format_rfc3339_seconds(created).to_string(),
+        );
+        if let Some(cluster) = &self.settings.cluster_name {
+            tags.insert("cluster.k8s.amazonaws.com/name".to_owned(), cluster.clone());
+            tags.insert("eks:eni:owner".to_owned(), "amazon-vpc-cni".to_owned());
+        }
+        Some(ec2::CreateNetworkInterface {
+            subnet_id: facts.primary.subnet_id.clone(),
+            security_groups: facts.primary.security_groups.clone(),
+            description: format!("{DESCRIPTION_PREFIX}{}", facts.instance_id),
+            tags,
+            secondary_addresses: addresses,
+            client_token: token.to_owned(),
+        })
+    }
+
+    pub(super) fn performed(&mut self, id: IntentId, outcome: Outcome) {
+        let action = self
+            .pool
+            .intents()
+            .find(|(other, _)| *other == id)
+            .map(|(_, i)| i.action.to_string());
+        let action = action.unwrap_or_default();
+        match &outcome {
+            Outcome::Failed(failure) => {
+                warn!(id = id.0, %action, kind = ?failure.kind, error = %failure.message, "pool action failed");
+            }
+            _ => info!(id = id.0, %action, "pool action done"),
+        }
+        let now = self.now();
+        self.note(Event::Finished { id, outcome, now });
+        self.changed();
+        if !self.laid_out {
+            // What a Describe tells may complete the layout.
+            self.retry(effects::Retry::LayOut);
+        }
+    }
+
+    /// The link of an ENI is there: the node's layout is extended by it.
+    pub(super) fn link_up(&mut self, id: IntentId, eni: EniId, result: Result<(), String>) {
+        if let Err(error) = result {
+            return self.performed(id, Outcome::Failed(translate::local(error)));
+        }
+        self.linked.insert(eni);
+        match self.layout_without(None) {
+            Some(layout) => {
+                self.run_effect(effects::apply_node(self.ports.clone(), layout, Some(id)))
+            }
+            None => self.performed(
+                id,
+                Outcome::Failed(translate::local("no primary ENI".to_owned())),
+            ),
+        }
+    }
+
+    pub(super) fn node_applied(
+        &mut self,
+        connected: Option<IntentId>,
+        result: Result<Changes, DataplaneError>,
+    ) {
+        match (&result, connected) {
+            (Ok(changes), _) => {
+                info!(?changes, "node laid out");
+                self.laid_out = true;
+            }
+            // Everything else stands; the ENI without a link is waited for by its own action.
+            (Err(DataplaneError::NoLink { mac }), _) => {
+                warn!(%mac, "node laid out but for an ENI without a link");
+                self.laid_out = true;
+            }
+            (Err(error), None) => {
+                warn!(%error, "node not laid out");
+                self.retry_later(effects::Retry::LayOut);
+            }
+            (Err(_), Some(_)) => {}
+        }
+        if let Some(id) = connected {
+            let outcome = match result {
+                Ok(_) => Outcome::Done,
+                Err(error) => Outcome::Failed(translate::local(error.to_string())),
+            };
+            self.performed(id, outcome);
+        }
+    }
+
+    /// The node's layout with all ENIs whose link is there, except one that is about to go.
+    pub(super) fn layout_without(&self, going: Option<&EniId>) -> Option<desired::NodeDesired> {
+        let facts = self.facts.as_ref()?;
+        let standing = self.pool.enis().filter(|eni| {
+            let usable = eni.is_ready() || matches!(eni.state, ipam::EniState::Attaching { .. });
+            // One that has pods has a link, whatever this process has seen of it.
+            let linked = eni.device_index == 0
+                || self.linked.contains(&eni.id)
+                || self.pool.tally(&eni.id).assigned > 0;
+            eni.is_managed() && usable && linked && Some(&eni.id) != going
+        });
+        desired::node(standing, &facts.vpc_cidrs, &self.settings.network)
+    }
+}

@@ -1,0 +1,135 @@
+//! The state as `berthd status` shows it.
+
+use std::net::Ipv4Addr;
+
+use ipam::{Address, AddressState, Attachment, Eni, EniState, Ownership, Tally};
+
+use super::Actor;
+use crate::report::{AddressCounts, AttachmentReport, EniReport, Report, WaitingReport};
+
+fn counts(tally: Tally) -> AddressCounts {
+    AddressCounts {
+        held: tally.held(),
+        used: tally.assigned,
+        cooling: tally.cooling,
+        free: tally.free,
+        quarantined: tally.quarantined,
+        unassigning: tally.unassigning,
+    }
+}
+
+fn address_state(address: &Address) -> String {
+    match &address.state {
+        AddressState::Free { .. } if address.missed.is_some() => {
+            "free, but not shown by EC2".to_owned()
+        }
+        AddressState::Free { .. } => "free".to_owned(),
+        AddressState::Assigned { to } => format!("used by {to}"),
+        AddressState::Cooling { until } => format!("cooling until {until} after boot"),
+        AddressState::Quarantined { since } => format!("quarantined since {since} after boot"),
+        AddressState::Unassigning => "unassigning".to_owned(),
+        AddressState::Gone { .. } => "given back".to_owned(),
+    }
+}
+
+fn eni_state(state: EniState) -> &'static str {
+    match state {
+        EniState::Created => "created",
+        EniState::Attaching { .. } => "attaching",
+        EniState::Ready { .. } => "ready",
+        EniState::Draining => "draining",
+        EniState::Detached => "detached",
+    }
+}
+
+fn ownership(ownership: Ownership) -> &'static str {
+    match ownership {
+        Ownership::Primary => "primary",
+        Ownership::Ours => "ours",
+        Ownership::Foreign => "foreign",
+    }
+}
+
+fn attachment(attachment: &Attachment) -> AttachmentReport {
+    AttachmentReport {
+        network: attachment.key.network.clone(),
+        container_id: attachment.key.container_id.clone(),
+        ifname: attachment.key.ifname.clone(),
+        pod: attachment
+            .pod
+            .as_ref()
+            .map(|pod| format!("{}/{}", pod.namespace, pod.name)),
+        address: attachment.address,
+        eni: attachment.eni.to_string(),
+    }
+}
+
+impl Actor {
+    pub(super) fn report(&self) -> Report {
+        let facts = self.facts.as_ref();
+        let limits = facts.map(crate::node::NodeFacts::limits);
+        Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance_id: facts.map(|f| f.instance_id.clone()),
+            instance_type: facts.map(|f| f.instance_type.clone()),
+            max_enis: limits.map_or(0, |l| l.enis),
+            addresses_per_eni: limits.map_or(0, |l| l.slots_per_eni),
+            enis: self.pool.enis().map(|eni| self.eni_report(eni)).collect(),
+            addresses: counts(Tally::of(
+                self.pool
+                    .addresses()
+                    .map(|(_, a)| a)
+                    .filter(|a| a.is_held()),
+            )),
+            attachments: self.pool.attachments().map(attachment).collect(),
+            waiting: self.waiting_report(),
+            intents: self
+                .pool
+                .intents()
+                .map(|(_, intent)| {
+                    let doubt = if intent.doubtful.is_some() {
+                        " (outcome unknown)"
+                    } else {
+                        ""
+                    };
+                    format!("{}{doubt}", intent.action)
+                })
+                .collect(),
+            reasons: self
+                .reasons
+                .iter()
+                .map(|r| format!("{}: {r}", r.name()))
+                .collect(),
+            ec2_calls: self.ec2_calls.clone(),
+            settings: self.settings.report(),
+        }
+    }
+
+    fn eni_report(&self, eni: &Eni) -> EniReport {
+        let held = self.pool.addresses_of(&eni.id);
+        EniReport {
+            id: eni.id.to_string(),
+            mac: eni.mac.to_string(),
+            device_index: eni.device_index,
+            ownership: ownership(eni.ownership).to_owned(),
+            state: eni_state(eni.state).to_owned(),
+            primary_address: eni.primary_address,
+            addresses: counts(self.pool.tally(&eni.id)),
+            held: held
+                .map(|(ip, a): (Ipv4Addr, &Address)| (ip, address_state(a)))
+                .collect(),
+        }
+    }
+
+    fn waiting_report(&self) -> Vec<WaitingReport> {
+        let (now, reason) = (self.now(), self.waits_for());
+        self.waiting
+            .iter()
+            .map(|job| WaitingReport {
+                attachment: super::translate::key(&job.request.id).to_string(),
+                waited_ms: u64::try_from(now.since(job.arrived).as_millis()).unwrap_or(u64::MAX),
+                reason: format!("{}: {reason}", reason.name()),
+            })
+            .collect()
+    }
+}

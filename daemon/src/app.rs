@@ -1,0 +1,137 @@
+//! Puts the daemon together and runs it until it is told to stop.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use crate::actor::{Persisted, Ports, STOP_WITHIN, Start};
+use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, refuse_beside_aws_node};
+use crate::server::{BindError, Listener};
+use crate::settings::Settings;
+use crate::store::checkpoint::{CheckpointError, Loaded, load};
+use crate::store::{FileStore, StoreError, StoreHandle};
+use crate::tombstones::{TombstoneError, Tombstones};
+
+/// Why the daemon does not run. None of these is a dependency that is away.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Another owner.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The checkpoint cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint's directory cannot be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The socket cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The tombstones cannot be watched.
+    #[error(transparent)]
+    Tombstones(#[from] TombstoneError),
+    /// aws-node's pods live here.
+    #[error(
+        "{path} was written by aws-node and names {pods} pods: taking over running pods is not supported yet, drain the node first, then remove the file"
+    )]
+    AwsNodePods {
+        /// The checkpoint.
+        path: String,
+        /// How many.
+        pods: usize,
+    },
+    /// /proc or the random number generator is not there.
+    #[error("read {path}: {source}")]
+    Read {
+        /// The file.
+        path: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Runs the daemon on these ports until `stop` is ready.
+///
+/// # Errors
+/// When it cannot start. Once it runs, it ends only by `stop`.
+pub async fn run(
+    settings: Settings,
+    ports: Ports,
+    stop: impl Future<Output = ()>,
+) -> Result<(), AppError> {
+    let _lock = Lock::acquire(&settings.checkpoint)?;
+    refuse_beside_aws_node(Path::new(AWS_NODE_SOCKET))?;
+    let state = found(&settings.checkpoint)?;
+    let store = StoreHandle::start(FileStore::open(&settings.checkpoint)?);
+    let listener = Listener::bind(&settings.socket)?;
+    let tombstones = Tombstones::open(&settings.tombstones)?;
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    info!(version = env!("CARGO_PKG_VERSION"), socket = %settings.socket.display(), "berthd runs");
+    let start = Start {
+        settings: Arc::new(settings),
+        ports,
+        store,
+        state,
+        boot_id: read("/proc/sys/kernel/random/boot_id")?,
+        token_seed: token_seed()?,
+    };
+    let (actor, handle) = start.actor();
+    let actor = tokio::spawn(actor.run());
+    let service = Arc::new(handle.clone());
+    let replay = tokio::spawn(replay(tombstones, service.clone()));
+    let stopped = async {
+        stop.await;
+        handle.stop();
+    };
+    listener.serve(service, stopped, STOP_WITHIN).await;
+    replay.abort();
+    if let Err(error) = actor.await {
+        error!(%error, "the actor failed");
+    }
+    Ok(())
+}
+
+/// The state on the disk, if it can be used.
+fn found(checkpoint: &Path) -> Result<Option<Persisted>, AppError> {
+    match load::<Persisted>(checkpoint)? {
+        Loaded::Fresh => Ok(None),
+        Loaded::Ours { berth, .. } => Ok(Some(berth)),
+        Loaded::Foreign { allocations } if allocations.is_empty() => Ok(None),
+        Loaded::Foreign { allocations } => Err(AppError::AwsNodePods {
+            path: checkpoint.display().to_string(),
+            pods: allocations.len(),
+        }),
+        Loaded::Corrupt { set_aside, error } => {
+            error!(
+                %error, set_aside = %set_aside.display(),
+                "the checkpoint is corrupt and was set aside; live pods keep their addresses, which are looked for in the kernel"
+            );
+            Ok(None)
+        }
+    }
+}
+
+async fn replay(tombstones: Tombstones, service: Arc<crate::actor::Handle>) {
+    if let Err(error) = tombstones.run(service).await {
+        error!(%error, "tombstones are not replayed any more");
+    }
+}
+
+fn read(path: &'static str) -> Result<String, AppError> {
+    let text = std::fs::read_to_string(path).map_err(|source| AppError::Read { path, source })?;
+    Ok(text.trim().to_owned())
+}
+
+/// Unlike that of any other process on any node: EC2 tells requests apart by their client tokens.
+fn token_seed() -> Result<String, AppError> {
+    let uuid = read("/proc/sys/kernel/random/uuid")?;
+    // Seed, time and number stay well below EC2's 64 characters.
+    Ok(format!(
+        "berth-{}",
+        uuid.split('-').take(3).collect::<Vec<_>>().join("")
+    ))
+}

@@ -133,6 +133,13 @@ impl<'a> Planner<'a> {
             || self.plan.actions.iter().any(|(_, action)| about(action))
     }
 
+    /// Whether nothing is under way, in doubt or planned for `eni`.
+    fn is_idle(&self, eni: &EniId) -> bool {
+        let about = |action: &Action| action.eni() == Some(eni);
+        !self.pool().intents().any(|(_, i)| about(&i.action))
+            && !self.plan.actions.iter().any(|(_, action)| about(action))
+    }
+
     fn intents(&self, verb: Verb) -> impl Iterator<Item = &'a Intent> {
         self.pool()
             .intents()

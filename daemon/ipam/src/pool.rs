@@ -345,10 +345,8 @@ impl Pool {
         if let Action::Unassign { eni, addresses } = &action {
             self.begin_unassign(eni, addresses)?;
         }
-        if let Action::Detach { eni } = &action
-            && let Some(eni) = self.enis.get_mut(eni)
-        {
-            eni.state = EniState::Draining;
+        if let Action::Detach { eni } = &action {
+            self.begin_detach(eni)?;
         }
         self.next_intent += 1;
         self.intents.insert(
@@ -376,6 +374,18 @@ impl Pool {
                 address.state = AddressState::Unassigning;
             }
         }
+        Ok(())
+    }
+
+    /// An ENI that goes takes its addresses along, so no pod may have one.
+    fn begin_detach(&mut self, eni: &EniId) -> Result<(), Violation> {
+        let taken = self
+            .addresses_of(eni)
+            .find(|(_, a)| matches!(a.state, AddressState::Assigned { .. }));
+        if let Some((ip, _)) = taken {
+            return Err(Violation::NotFree(ip));
+        }
+        self.eni_mut(eni)?.state = EniState::Draining;
         Ok(())
     }
 

@@ -24,36 +24,60 @@ impl Planner<'_> {
         }
     }
 
-    /// Asks for up to `deficit` addresses on the ENIs that are there; answers how many.
+    /// Asks for up to `deficit` addresses on the ENIs that are there or on their way; answers for how many they have
+    /// room. What they cannot be asked for just now counts too: a call that ends, or may be made again, in a moment is
+    /// cheaper than an ENI.
     fn fill(&mut self, deficit: u32) -> u32 {
-        let mut enis: Vec<&Eni> = self.pool().enis().filter(|eni| eni.is_ready()).collect();
+        let usable = |eni: &&Eni| eni.is_ready() || eni.is_coming() && eni.missed.is_none();
+        let mut enis: Vec<&Eni> = self.pool().enis().filter(usable).collect();
         enis.sort_by_key(|eni| {
             (
+                !eni.is_ready(),
                 std::cmp::Reverse(self.pool().tally(&eni.id).used()),
                 eni.device_index,
             )
         });
         let mut left = deficit;
         for eni in enis {
-            let spare = self
-                .view
-                .limits
-                .slots_per_eni
-                .saturating_sub(self.pool().slots(&eni.id));
-            let count = spare.min(left);
-            let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
-            if count == 0 || busy {
+            let count = self.room(eni).min(left);
+            if count == 0 {
                 continue;
             }
-            if !self.act(Action::Assign {
-                eni: eni.id.clone(),
-                count,
-            }) {
-                break;
+            let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
+            let id = eni.id.clone();
+            if busy || self.act(Action::Assign { eni: id, count }) || self.assign_will_do() {
+                left -= count;
             }
-            left -= count;
         }
         deficit - left
+    }
+
+    /// How many addresses an ENI can take, once the calls about it have ended.
+    fn room(&self, eni: &Eni) -> u32 {
+        let asked: u32 = self
+            .intents(Verb::Assign)
+            .map(|intent| match &intent.action {
+                Action::Assign { eni: id, count } if *id == eni.id => *count,
+                _ => 0,
+            })
+            .sum();
+        let leaving = self.pool().tally(&eni.id).unassigning;
+        let slots = self.view.limits.slots_per_eni + leaving;
+        slots.saturating_sub(self.pool().slots(&eni.id) + asked)
+    }
+
+    /// Whether Assign rests for a reason that passes, or that would meet a new ENI's addresses just the same. EC2's word
+    /// that an ENI is full or in a wrong state is neither.
+    fn assign_will_do(&self) -> bool {
+        let troubles = self.pool().troubles();
+        troubles
+            .blocking(Verb::Assign, self.now)
+            .is_some_and(|trouble| {
+                !matches!(
+                    trouble.reason,
+                    Reason::AddressLimit | Reason::Refused { .. }
+                )
+            })
     }
 
     /// Makes one ENI that brings `addresses`, as many as it can have; one at a time, since its addresses are counted as

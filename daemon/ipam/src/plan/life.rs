@@ -53,12 +53,14 @@ impl Planner<'_> {
                 self.because(crate::reason::Reason::Attaching { since });
             }
             EniState::Ready { .. } => self.protect(eni),
-            EniState::Draining => {
-                self.once(Action::Detach { eni: id });
+            // Calls about it that are still under way would meet an ENI that is gone, and their answers nobody.
+            EniState::Draining if self.is_idle(&id) => {
+                self.act(Action::Detach { eni: id });
             }
-            EniState::Detached => {
-                self.once(Action::Delete { eni: id });
+            EniState::Detached if self.is_idle(&id) => {
+                self.act(Action::Delete { eni: id });
             }
+            EniState::Draining | EniState::Detached => {}
         }
     }
 

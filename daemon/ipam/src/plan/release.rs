@@ -45,8 +45,7 @@ impl Planner<'_> {
                 free: balance.free - tally.free,
                 ..balance
             };
-            let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
-            if !only_free || busy || RESERVE.urgent(others) > 0 {
+            if !only_free || !self.is_idle(&eni.id) || RESERVE.urgent(others) > 0 {
                 continue;
             }
             let idle = self.idle_since(eni).after(RESERVE.age);

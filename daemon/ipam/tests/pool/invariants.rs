@@ -1,0 +1,168 @@
+//! What must hold after each step, whatever happened: compared with the cloud as it is, not as the pool believes it.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipam::{Action, EniId, EniState, IntentId, Plan, Pool, Snapshot, Verb};
+
+use crate::cloud::primary_id;
+use crate::node::Node;
+
+/// Nothing is given back in a plan that asks for something, and no two of its actions contradict each other.
+pub fn of_plan(node: &Node, plan: &Plan) {
+    let verbs: BTreeSet<Verb> = plan.actions.iter().map(|(_, a)| a.verb()).collect();
+    let asks = verbs.contains(&Verb::Assign) || verbs.contains(&Verb::Create);
+    // A Create in doubt is repeated to find out what it did, not to ask.
+    let new = plan.actions.iter().any(|(id, a)| {
+        *id >= node.pool.next_intent() && matches!(a.verb(), Verb::Assign | Verb::Create)
+    });
+    assert!(
+        !(asks && new && verbs.contains(&Verb::Unassign)),
+        "asks and gives back: {plan:?}"
+    );
+    if let Some(wake) = plan.wake_at {
+        assert!(wake > node.now, "woken in the past: {plan:?}");
+    }
+}
+
+/// Before an action starts.
+pub fn of_action(node: &Node, id: IntentId, action: &Action) {
+    let repeated = node.pool.intents().find(|(open, _)| *open == id);
+    match repeated {
+        Some((_, intent)) => {
+            assert_eq!(&intent.action, action, "repeated as something else");
+            assert_eq!(action.verb(), Verb::Create, "{action} is no Create");
+            assert!(intent.doubtful.is_some(), "{action} is under way already");
+        }
+        None => assert_eq!(id, node.pool.next_intent(), "{action} has a wrong name"),
+    }
+    if let Some(eni) = action.eni()
+        && let Some(real) = node.cloud.enis.get(eni)
+    {
+        let primary = *eni == primary_id();
+        assert!(real.is_ours() || primary, "{action} touches a foreign ENI");
+        let whole = matches!(action.verb(), Verb::Detach | Verb::Delete | Verb::Attach);
+        assert!(!(primary && whole), "{action} of the primary");
+        let others = node.flights.iter().any(|f| f.action.eni() == Some(eni));
+        let last = matches!(action.verb(), Verb::Detach | Verb::Delete);
+        assert!(
+            !(last && others),
+            "{action} while another call is under way"
+        );
+    }
+    match action {
+        Action::Create { device_index, .. } if repeated.is_none() => {
+            new_eni(node, action, *device_index);
+        }
+        Action::Assign { eni, .. } => {
+            let doubt = node.doubts.get(eni);
+            assert!(doubt.is_none(), "{action} in doubt since {doubt:?}");
+        }
+        _ => {}
+    }
+    spares_pods(node, action);
+}
+
+/// A new ENI takes a free place, within the limit, and only when no other can have been made unknown to us.
+fn new_eni(node: &Node, action: &Action, device_index: u32) {
+    let taken = node.pool.enis().any(|e| e.device_index == device_index);
+    assert!(!taken, "{action}: the place is taken");
+    let there = node.pool.enis().count();
+    assert!(there < node.cloud.limits.enis as usize, "{action}: no room");
+    for (token, (id, _)) in &node.cloud.tokens {
+        let unknown = node.cloud.enis.contains_key(id) && node.pool.eni(id).is_none();
+        assert!(!unknown, "{action}, but {id} of {token} is not known yet");
+    }
+}
+
+/// No pod loses its address by what we do.
+fn spares_pods(node: &Node, action: &Action) {
+    let lost: Vec<Ipv4Addr> = match action {
+        Action::Unassign { addresses, .. } => addresses.clone(),
+        Action::Detach { eni } | Action::Delete { eni } => node
+            .cloud
+            .enis
+            .get(eni)
+            .map_or_else(Vec::new, |e| e.secondary.iter().copied().collect()),
+        _ => return,
+    };
+    for ip in lost {
+        let pod = node.pods.values().any(|p| *p == ip);
+        assert!(!pod, "{action} takes {ip} from a pod");
+    }
+}
+
+/// Before a pod gets an address.
+pub fn of_hand_out(node: &Node, address: Ipv4Addr, eni: &EniId) {
+    let until = node.resting.get(&address);
+    assert!(until.is_none(), "{address} rests until {until:?}");
+    let owner = node.pods.iter().find(|(_, ip)| **ip == address);
+    assert!(owner.is_none(), "{address} belongs to {owner:?}");
+    let link = node.links.iter().find(|(ip, _)| *ip == address);
+    assert!(link.is_none(), "{address} is still on a link: {link:?}");
+    let holder = node.cloud.holder(address);
+    assert_eq!(holder, Some(eni), "{address} is not there");
+    let real = &node.cloud.enis[eni];
+    assert!(real.is_ours() || *eni == primary_id(), "{eni} is foreign");
+    let known = node.pool.eni(eni).expect("a known ENI");
+    assert!(
+        known.is_ready() && known.missed.is_none(),
+        "{eni} is not ready"
+    );
+}
+
+/// After each step.
+pub fn of_state(node: &Node) {
+    assert_eq!(node.violations, Vec::<String>::new());
+    node.pool.check().expect("a sound pool");
+    pods_are_safe(node);
+    places_are_unique(node);
+    actions_are_accounted_for(node);
+    snapshot_round_trips(&node.pool);
+}
+
+fn pods_are_safe(node: &Node) {
+    let owned: BTreeSet<Ipv4Addr> = node.pods.values().copied().collect();
+    assert_eq!(owned.len(), node.pods.len(), "one address, two pods");
+    let known = node
+        .pool
+        .attachments()
+        .map(|a| (a.key.clone(), a.address))
+        .collect();
+    assert_eq!(node.pods, known);
+    for a in node.pool.attachments() {
+        let holder = node.cloud.holder(a.address);
+        assert_eq!(holder, Some(&a.eni), "{} lost {}", a.key, a.address);
+    }
+}
+
+/// No two ENIs of ours on one place, as far as they are on the instance or will be. (One that a stale answer brought back
+/// to life does not exist, and somebody else may take a place that we have chosen.)
+fn places_are_unique(node: &Node) {
+    let mut places = BTreeSet::new();
+    for eni in node.pool.enis() {
+        let real = node.cloud.enis.contains_key(&eni.id);
+        if real && eni.is_managed() && eni.state != EniState::Detached {
+            let unique = places.insert(eni.device_index);
+            assert!(unique, "{} shares place {}", eni.id, eni.device_index);
+        }
+    }
+}
+
+/// Each action that began and has not ended is under way, and none else.
+fn actions_are_accounted_for(node: &Node) {
+    let open = node.pool.intents().filter(|(_, i)| i.doubtful.is_none());
+    let open: BTreeSet<IntentId> = open.map(|(id, _)| id).collect();
+    let flying: BTreeSet<IntentId> = node.flights.iter().map(|f| f.id).collect();
+    assert_eq!(open, flying);
+    assert_eq!(flying.len(), node.flights.len(), "started twice");
+}
+
+fn snapshot_round_trips(pool: &Pool) {
+    let snapshot = pool.snapshot();
+    let text = serde_json::to_string(&snapshot).expect("a snapshot is JSON");
+    let read: Snapshot = serde_json::from_str(&text).expect("what was written can be read");
+    assert_eq!(read, snapshot);
+    let back = Pool::try_from(read).expect("a sound snapshot");
+    assert_eq!(back.snapshot(), snapshot);
+}

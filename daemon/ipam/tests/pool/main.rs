@@ -1,0 +1,9 @@
+//! The core against a small cloud: arbitrary sequences of everything that can happen, with the design's invariants
+//! checked at each step, and tables for the decisions one by one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cloud;
+mod growth;
+mod invariants;
+mod node;
+mod release;

@@ -1,0 +1,117 @@
+//! What is given back, and when.
+
+use std::time::Duration;
+
+use ipam::{Action, Reason, Verb};
+
+use crate::cloud::primary_id;
+use crate::growth::{M5_LARGE, with_pods};
+use crate::node::{End, Node};
+
+fn remove_all(node: &mut Node, keep: usize) {
+    while node.pods.len() > keep {
+        node.remove(node.pods.len() - 1, Duration::from_secs(1));
+    }
+}
+
+fn attached(node: &Node) -> usize {
+    node.cloud.attached().count()
+}
+
+#[test]
+fn an_eni_without_pods_goes_when_it_was_idle_for_the_age() {
+    let mut node = with_pods(M5_LARGE, 12);
+    assert_eq!(attached(&node), 2);
+    remove_all(&mut node, 3);
+    // 30 s of cooldown and 60 s of age.
+    node.run(Duration::from_secs(85));
+    assert_eq!(attached(&node), 2);
+    node.run(Duration::from_secs(15));
+    assert_eq!(attached(&node), 1);
+    assert_eq!(node.cloud.enis.len(), 1, "detached and deleted");
+    node.run(Duration::from_secs(120));
+    assert_eq!(node.cloud.enis[&primary_id()].secondary.len(), 5);
+}
+
+#[test]
+fn surplus_goes_when_it_is_old_and_leaves_the_upper_level() {
+    let mut node = with_pods(M5_LARGE, 8);
+    remove_all(&mut node, 2);
+    node.run(Duration::from_secs(300));
+    assert_eq!((node.free(), node.pods.len()), (2, 2));
+    // The reserve's one, which was old, as soon as others are free; the pods' when they are old too.
+    assert_eq!(node.started[&Verb::Unassign], 2);
+    assert!(node.cloud.refusals.is_empty());
+}
+
+#[test]
+fn nothing_is_given_back_while_something_is_asked() {
+    let mut node = with_pods(M5_LARGE, 8);
+    remove_all(&mut node, 2);
+    node.run(Duration::from_secs(85));
+    assert_eq!(node.free(), 6, "four too many, and nearly old enough");
+    node.ask(7);
+    assert_eq!((node.waiting, node.free()), (1, 0));
+    assert_eq!(node.under_way(), [Verb::Assign, Verb::Create]);
+    remove_all(&mut node, 3);
+    node.advance(Duration::from_secs(20));
+    assert_eq!(node.under_way(), [Verb::Assign, Verb::Create]);
+}
+
+#[test]
+fn an_eni_is_left_alone_while_a_call_about_it_is_under_way() {
+    let mut node = with_pods(M5_LARGE, 8);
+    node.ask(1);
+    node.advance(Duration::from_secs(1));
+    for verb in [Verb::Create, Verb::Attach, Verb::Connect] {
+        node.end_the(verb, End::Answer);
+    }
+    remove_all(&mut node, 0);
+    node.advance(Duration::from_secs(30));
+    node.advance(Duration::from_secs(70));
+    assert_eq!(node.started.get(&Verb::Detach), None, "Protect is not done");
+    assert!(node.under_way().contains(&Verb::Protect));
+    node.run(Duration::from_secs(10));
+    assert_eq!(attached(&node), 1);
+}
+
+#[test]
+fn a_refused_unassign_leaves_the_addresses_in_question_until_they_were_seen() {
+    let mut node = with_pods(M5_LARGE, 8);
+    remove_all(&mut node, 2);
+    while !node.under_way().contains(&Verb::Unassign) {
+        node.run(Duration::from_secs(1));
+    }
+    let addresses = node.flights.iter().find_map(|f| match &f.action {
+        Action::Unassign { addresses, .. } => Some(addresses.clone()),
+        _ => None,
+    });
+    let addresses = addresses.unwrap();
+    // Somebody else took one of them off the ENI: EC2 refuses the call, whole.
+    let gone = addresses[0];
+    node.cloud.eni_mut(&primary_id()).secondary.remove(&gone);
+    node.end_the(Verb::Unassign, End::Answer);
+    node.ask(3);
+    node.run(Duration::from_secs(600));
+    assert_eq!(node.waiting, 0);
+    assert!(
+        node.pool
+            .addresses_of(&primary_id())
+            .all(|(ip, _)| ip != gone)
+    );
+}
+
+#[test]
+fn pods_wait_for_cooling_addresses_when_nothing_else_can_be_had() {
+    let mut node = with_pods(M5_LARGE, 27);
+    node.remove(0, Duration::from_secs(1));
+    let until = node.now.after(Duration::from_secs(30));
+    node.ask(1);
+    assert_eq!(
+        node.last_plan.reasons,
+        [Reason::EniLimit { enis: 3 }, Reason::CoolingOnly { until }]
+    );
+    assert_eq!(node.last_plan.wake_at, Some(until));
+    node.run(Duration::from_secs(31));
+    assert_eq!(node.waiting, 0);
+}

@@ -1,0 +1,58 @@
+# berth: what people run. `make help` lists it.
+
+CARGO ?= cargo
+TARGET := x86_64-unknown-linux-gnu
+BIN := target/berth
+# Always this one selection, or cargo compiles the EC2 SDK again for another one.
+DAEMON := --release --workspace --bins --features berthd/aws
+export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test e2e lint fmt doc clean ci
+
+help: ## show this
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## install what builds and tests need (apt), saying what
+	@scripts/setup
+
+build: $(BIN)/berth-cni $(BIN)/berthd ## build berthd, mock-ec2, berth-demo and the static berth-cni into target/berth
+
+.PHONY: $(BIN)/berth-cni $(BIN)/berthd
+# crt-static needs --target, or proc macros would be linked statically too, which does not work.
+$(BIN)/berth-cni:
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile plugin -p berth-cni --bin berth-cni --target $(TARGET)
+	@mkdir -p $(BIN)
+	install -m 0755 target/$(TARGET)/plugin/berth-cni $(BIN)/berth-cni
+
+# aws-sdk-ec2 takes about 5 minutes and 5 GiB the first time.
+$(BIN)/berthd:
+	$(CARGO) build $(DAEMON)
+	@mkdir -p $(BIN)
+	install -s -m 0755 target/release/berthd target/release/mock-ec2 target/release/berth-demo $(BIN)/
+
+demo: setup build ## two nodes on the mock cloud: every check by name, a table, target/demo.json (root)
+	@$(BIN)/berth-demo
+
+test: setup build ## all tests, end to end included (root)
+	$(CARGO) test --workspace
+
+e2e: setup build ## only the end-to-end tests: crashes among them (root)
+	$(CARGO) test -p e2e
+
+lint: ## rustfmt and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release --workspace --bins --features berthd/aws -- -D warnings
+
+fmt: ## format
+	$(CARGO) fmt --all
+
+doc: ## rustdoc of our crates, warnings are errors
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+clean: ## remove what was built
+	$(CARGO) clean
+
+ci: lint test demo doc ## what CI runs
+	@scripts/check-plugin $(BIN)/berth-cni

@@ -20,6 +20,8 @@ use super::listen::Connection;
 
 const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 const TTL_HEADER: &str = "x-aws-ec2-metadata-token-ttl-seconds";
+/// The longest that a request without an answer keeps its connection open.
+const HANG: Duration = Duration::from_secs(60);
 /// Six hours (EC2 User Guide, "Use IMDSv2").
 const LONGEST_TTL: u64 = 21_600;
 
@@ -50,26 +52,17 @@ async fn serve(
     let started = cloud.elapsed();
     let path = request.uri().path().to_owned();
     let fault = cloud.strike(IMDS, Some(&service.instance));
-    if let Some(FaultKind::Slow { .. }) = &fault {
-        tokio::time::sleep(
-            fault
-                .as_ref()
-                .map_or(Duration::ZERO, FaultKind::extra_latency),
-        )
-        .await;
-    }
-    let (status, body) = match fault.as_ref().and_then(|f| f.refusal(IMDS)) {
-        Some(refusal) => (
-            StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-            String::new(),
-        ),
-        None => service.answer(&request, fault.as_ref()),
-    };
-    let (outcome, cut) = match fault {
-        Some(FaultKind::Timeout) => (Outcome::NoAnswer, true),
-        Some(FaultKind::LostReply) => (Outcome::ReplyLost, true),
-        _ if status.is_success() => (Outcome::Ok, false),
-        _ => (Outcome::Refused(status.as_str().to_owned()), false),
+    let slower = fault
+        .as_ref()
+        .map_or(Duration::ZERO, FaultKind::extra_latency);
+    tokio::time::sleep(slower).await;
+    let response = service.answer(&request, fault.as_ref());
+    let status = response.status();
+    let outcome = match fault {
+        Some(FaultKind::Timeout) => Outcome::NoAnswer,
+        Some(FaultKind::LostReply) => Outcome::ReplyLost,
+        _ if status.is_success() => Outcome::Ok,
+        _ => Outcome::Refused(status.as_str().to_owned()),
     };
     cloud.record(Call {
         at: started,
@@ -80,44 +73,51 @@ async fn serve(
         outcome: outcome.clone(),
     });
     if outcome == Outcome::NoAnswer {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(HANG).await;
     }
-    if cut {
+    if matches!(outcome, Outcome::NoAnswer | Outcome::ReplyLost) {
         connection.cut();
     }
-    (status, body).into_response()
+    response
 }
 
 impl Service {
-    fn answer(&self, request: &Request, fault: Option<&FaultKind>) -> (StatusCode, String) {
+    fn answer(&self, request: &Request, fault: Option<&FaultKind>) -> Response {
+        if let Some(refusal) = fault.and_then(|f| f.refusal(IMDS)) {
+            let status = StatusCode::from_u16(refusal.status);
+            return status
+                .unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+                .into_response();
+        }
         let path = request.uri().path();
         match *request.method() {
             Method::PUT if path == "/latest/api/token" => self.new_token(request.headers()),
             Method::GET if !self.is_allowed(request.headers()) => {
-                (StatusCode::UNAUTHORIZED, String::new())
+                StatusCode::UNAUTHORIZED.into_response()
             }
             Method::GET => {
                 let lag = fault.map_or(Duration::ZERO, FaultKind::staleness);
                 let state = self.cloud.seen_by_imds(&self.instance, lag);
                 match tree::read(&state, &self.instance, path) {
-                    Some(text) => (StatusCode::OK, text),
-                    None => (StatusCode::NOT_FOUND, String::new()),
+                    Some(text) => text.into_response(),
+                    None => StatusCode::NOT_FOUND.into_response(),
                 }
             }
-            _ => (StatusCode::METHOD_NOT_ALLOWED, String::new()),
+            _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
         }
     }
 
-    fn new_token(&self, headers: &HeaderMap) -> (StatusCode, String) {
+    fn new_token(&self, headers: &HeaderMap) -> Response {
         let ttl = text(headers, TTL_HEADER).and_then(|v| v.parse().ok());
         match ttl {
             Some(seconds @ 1..=LONGEST_TTL) => {
                 let token = self.cloud.request_id();
                 let ends = Instant::now() + Duration::from_secs(seconds);
                 self.tokens.lock().insert(token.clone(), ends);
-                (StatusCode::OK, token)
+                // The SDKs do not take a token that comes without its lifetime.
+                ([(TTL_HEADER, seconds.to_string())], token).into_response()
             }
-            _ => (StatusCode::BAD_REQUEST, String::new()),
+            _ => StatusCode::BAD_REQUEST.into_response(),
         }
     }
 

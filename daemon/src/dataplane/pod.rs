@@ -96,28 +96,31 @@ impl Pods {
         if added.map_err(refused(step, address))? {
             return Ok(());
         }
-        let routes = self.host.routes(table, None).await;
-        let routes = routes.map_err(refused("ip route show table", table))?;
-        let Some(rival) = routes.into_iter().find(|r| r.rivals(&route)) else {
-            return self
-                .host
-                .replace_route(route)
-                .await
-                .map_err(refused("ip route replace table 20512", address));
-        };
-        if rival == route {
+        let shown = refused("ip route show table", table);
+        let own = self.host.routes(table, Some(link.index)).await;
+        if own.map_err(shown)?.contains(&route) {
             return Ok(());
         }
+        self.warn_of_rival(&route, link).await?;
+        let replaced = self.host.replace_route(route).await;
+        replaced.map_err(refused("ip route replace table 20512", address))
+    }
+
+    async fn warn_of_rival(&self, route: &Route, link: &Link) -> Result<(), DataplaneError> {
+        let routes = self.host.routes(route.table, None).await;
+        let routes = routes.map_err(refused("ip route show table", route.table))?;
+        let Some(rival) = routes.into_iter().find(|r| r.rivals(route)) else {
+            return Ok(());
+        };
         let stale = self.host.link_by_index(rival.oif).await.ok().flatten();
         tracing::warn!(
-            %address,
+            address = %route.destination.addr(),
             alias = link.alias,
             stale_ifname = stale.as_ref().map(|l| l.name.as_str()),
             stale_alias = stale.as_ref().and_then(|l| l.alias.as_deref()),
             "address was routed to another pod's link",
         );
-        let replaced = self.host.replace_route(route).await;
-        replaced.map_err(refused("ip route replace table 20512", address))
+        Ok(())
     }
 }
 

@@ -57,8 +57,8 @@ fn a_pod_stands_as_laid_out() {
         route.trim(),
         format!("10.0.1.20 dev {} scope link", links.host_ifname)
     );
-    let accept_ra = format!("sysctl -n net.ipv6.conf.{}.accept_ra", links.host_ifname);
-    assert_eq!(node.netns.sh(&accept_ra).trim(), "0");
+    let ipv6_off = format!("sysctl -n net.ipv6.conf.{}.disable_ipv6", links.host_ifname);
+    assert_eq!(node.netns.sh(&ipv6_off).trim(), "1");
 
     let inside = pod
         .netns
@@ -180,7 +180,7 @@ fn a_failing_step_takes_everything_back() {
         .path()
         .join("sys/net/ipv6/conf")
         .join(&pod.desired.host_ifname);
-    fs::create_dir_all(conf.join("accept_ra")).unwrap();
+    fs::create_dir_all(conf.join("disable_ipv6")).unwrap();
     node.netns.enter(async || {
         let plane = KernelDataplane::start(KernelConfig {
             proc_root: proc_root.path().to_owned(),

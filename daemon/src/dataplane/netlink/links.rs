@@ -109,6 +109,13 @@ pub(in crate::dataplane) struct LinkChange {
 }
 
 impl LinkChange {
+    pub(in crate::dataplane) fn up() -> Self {
+        Self {
+            up: Some(true),
+            ..Self::default()
+        }
+    }
+
     pub(in crate::dataplane) fn down() -> Self {
         Self {
             up: Some(false),

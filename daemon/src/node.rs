@@ -17,6 +17,8 @@ pub struct NodeFacts {
     pub max_enis: u32,
     /// IPv4 addresses an ENI, its primary one included.
     pub ipv4_per_eni: u32,
+    /// Whether /28 prefixes can be delegated.
+    pub prefixes: bool,
     /// The primary ENI.
     pub primary: PrimaryEni,
     /// The VPC's CIDRs.
@@ -70,6 +72,7 @@ impl NodeFacts {
             instance_type: identity.instance_type,
             max_enis: limits.enis,
             ipv4_per_eni: limits.ipv4_per_eni,
+            prefixes: limits.prefixes,
             primary: PrimaryEni {
                 id: primary.id.clone(),
                 mac: primary.mac.parse()?,
@@ -88,6 +91,15 @@ impl NodeFacts {
         Limits {
             enis: self.max_enis,
             slots_per_eni: self.ipv4_per_eni.saturating_sub(1),
+        }
+    }
+
+    /// The limits as EC2 tells them.
+    pub fn instance_limits(&self) -> InstanceLimits {
+        InstanceLimits {
+            enis: self.max_enis,
+            ipv4_per_eni: self.ipv4_per_eni,
+            prefixes: self.prefixes,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, Metadata};
+use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, InstanceLimits, Metadata};
 use ipam::action::Described;
 use ipam::desired::NodeDesired;
 use ipam::ownership::INSTANCE_TAG;
@@ -142,37 +142,39 @@ pub(super) async fn apply_node(
     }
 }
 
-/// Asks metadata who we are, and EC2 (or the built-in table) what that allows.
-pub(super) async fn identify(ports: Ports) -> Effect {
-    let facts = async {
-        let identity = ports.metadata.identity().await.map_err(|e| e.to_string())?;
-        let interfaces = ports
-            .metadata
-            .interfaces()
-            .await
-            .map_err(|e| e.to_string())?;
-        let limits = match ports
-            .ec2
-            .describe_instance_type(&identity.instance_type)
-            .await
-        {
-            Ok(limits) => limits,
-            Err(error) => ec2::limits::built_in(&identity.instance_type).ok_or_else(|| {
-                format!(
-                    "limits of {} are not in the built-in table: {error}",
-                    identity.instance_type
-                )
-            })?,
-        };
-        let attached = interfaces
-            .iter()
-            .filter(|eni| eni.network_card == 0)
-            .map(|eni| (eni.device_index, EniId(eni.id.clone())))
-            .collect();
-        let facts = NodeFacts::new(identity, &interfaces, limits).map_err(|e| e.to_string())?;
-        Ok(Identified { facts, attached })
+/// Asks metadata who we are, and EC2 (or the built-in table) what that allows. The limits of a type do not change: those
+/// of a `known` node of the same type are not asked for again.
+pub(super) async fn identify(ports: Ports, known: Option<NodeFacts>) -> Effect {
+    Effect::Identified(identified(&ports, known).await)
+}
+
+async fn identified(ports: &Ports, known: Option<NodeFacts>) -> Result<Identified, String> {
+    let identity = ports.metadata.identity().await.map_err(|e| e.to_string())?;
+    let interfaces = ports
+        .metadata
+        .interfaces()
+        .await
+        .map_err(|e| e.to_string())?;
+    let attached = interfaces
+        .iter()
+        .filter(|eni| eni.network_card == 0)
+        .map(|eni| (eni.device_index, EniId(eni.id.clone())))
+        .collect();
+    let limits = match known.filter(|known| known.instance_type == identity.instance_type) {
+        Some(known) => known.instance_limits(),
+        None => limits_of(ports, &identity.instance_type).await?,
     };
-    Effect::Identified(facts.await)
+    let facts = NodeFacts::new(identity, &interfaces, limits).map_err(|e| e.to_string())?;
+    Ok(Identified { facts, attached })
+}
+
+async fn limits_of(ports: &Ports, instance_type: &str) -> Result<InstanceLimits, String> {
+    match ports.ec2.describe_instance_type(instance_type).await {
+        Ok(limits) => Ok(limits),
+        Err(error) => ec2::limits::built_in(instance_type).ok_or_else(|| {
+            format!("limits of {instance_type} are not in the built-in table: {error}")
+        }),
+    }
 }
 
 /// Removes links of pods that no state names.

@@ -140,7 +140,7 @@ impl Actor {
     pub(super) fn retry(&mut self, what: Retry) {
         let ports = self.ports.clone();
         match what {
-            Retry::Identify => self.run_effect(effects::identify(ports)),
+            Retry::Identify => self.run_effect(effects::identify(ports, self.facts.clone())),
             Retry::Observe => {
                 self.run_effect(
                     async move { Effect::Observed(ports.dataplane.observe_pods().await) },

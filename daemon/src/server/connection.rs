@@ -1,9 +1,8 @@
 //! One connection from accept to close: who it is, its one request, the service's answer, and the client's leaving.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use berth_cni::contract::{Ask, AttachmentId, Outcome, PROTOCOL, Request};
+use berth_cni::contract::{Ask, Outcome, PROTOCOL, Request};
 use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -43,15 +42,11 @@ async fn answer<S: Service>(
         return Ok(None);
     };
     let request = decode(&frame.body)?;
-    let (verb, id) = describe(&request.ask);
-    let since = Instant::now();
-    let outcome = tokio::select! {
+    tokio::select! {
         biased;
-        outcome = dispatch(service, request, frame) => Some(outcome?),
-        gone = frame::gone(stream) => { gone?; None }
-    };
-    log(verb, id.as_ref(), outcome.as_ref(), since);
-    Ok(outcome)
+        outcome = dispatch(service, request, frame) => Ok(Some(outcome?)),
+        gone = frame::gone(stream) => { gone?; Ok(None) }
+    }
 }
 
 /// The socket's mode already keeps others out; this holds should somebody widen it. The daemon's own user may always
@@ -99,34 +94,4 @@ async fn dispatch<S: Service>(
         (Ask::State, None, None) => Ok(service.state().await),
         (Ask::State, ..) => wrong("STATE", "none"),
     }
-}
-
-fn describe(ask: &Ask) -> (&'static str, Option<AttachmentId>) {
-    match ask {
-        Ask::Add(add) => ("ADD", Some(add.id.clone())),
-        Ask::Del(del) => ("DEL", Some(del.id.clone())),
-        Ask::State => ("STATE", None),
-    }
-}
-
-/// One line per finished request.
-fn log(verb: &str, id: Option<&AttachmentId>, outcome: Option<&Outcome>, since: Instant) {
-    let Some(id) = id else { return };
-    let (result, reason, msg) = match outcome {
-        Some(Outcome::Failed(failure)) => ("failed", &*failure.reason, &*failure.msg),
-        Some(_) => ("ok", "", ""),
-        None => ("abandoned", "ClientGone", ""),
-    };
-    let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(
-        verb,
-        network = id.network,
-        container_id = id.container_id,
-        ifname = id.ifname,
-        result,
-        reason,
-        msg,
-        took_ms,
-        "request"
-    );
 }

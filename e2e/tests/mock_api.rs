@@ -18,7 +18,7 @@ async fn start(config: CloudConfig) -> (Cloud, Node) {
 }
 
 fn subnet(cloud: &Cloud) -> String {
-    cloud.state().subnets.keys().next().unwrap().clone()
+    cloud.state().first_subnet.clone()
 }
 
 async fn create(cloud: &Cloud, node: &Node, more: &str) -> Answer {

@@ -1,116 +1,22 @@
-//! The mock's VPC with real packets between namespaces: who reaches whom, what is dropped, and what is left behind.
+//! The mock's VPC with real packets between namespaces: who reaches whom, by which ENI, and what is dropped.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "mock/client.rs"]
 mod client;
+#[path = "mock/world.rs"]
+mod world;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use client::{ec2, request, until};
-use e2e::mock::{
-    Cloud, CloudConfig, Direction, Fault, FaultKind, INTERNET_HOST, LossReason, Node, NodeSpec,
-};
-use e2e::netns::{Netns, require_netns};
+use client::{ec2, until};
+use e2e::mock::{Direction, Fault, FaultKind, INTERNET_HOST, LossReason};
+use e2e::netns::Netns;
 use e2e::probe::Patience;
 use e2e::probe::ping::{ping, ping_as};
-
-/// A cloud, and nodes in namespaces of their own.
-struct World {
-    cloud: Cloud,
-    machines: Vec<(Netns, Node)>,
-}
-
-async fn build(label: &str, nodes: usize) -> Option<World> {
-    if !require_netns().unwrap() {
-        return None;
-    }
-    let config = CloudConfig {
-        name: label.to_owned(),
-        ..CloudConfig::fast()
-    };
-    let cloud = Cloud::start(config).await.unwrap();
-    let mut machines = Vec::new();
-    for _ in 0..nodes {
-        let netns = Netns::unique(label).unwrap();
-        let spec = NodeSpec::new("m5.large").in_netns(netns.path());
-        let node = cloud.add_node(spec).await.unwrap();
-        machines.push((netns, node));
-    }
-    Some(World { cloud, machines })
-}
-
-/// Attaches an ENI with so many addresses by the API, waits for its link and configures it as a node would.
-async fn second_eni(world: &World, machine: usize, addresses: u32) -> e2e::mock::state::Eni {
-    let (netns, node) = &world.machines[machine];
-    let eni = attach_eni(&world.cloud, node, addresses).await;
-    until("plugged", || netns.ip(&["link", "show", "eth1"]).is_ok()).await;
-    until("attached", || {
-        world.cloud.state().is_settled(&node.instance_id)
-    })
-    .await;
-    let eni = world.cloud.state().enis[&eni].clone();
-    netns.ip(&["link", "set", "eth1", "up"]).unwrap();
-    let primary = format!("{}/24", eni.primary);
-    netns
-        .ip(&["addr", "add", &primary, "dev", "eth1", "noprefixroute"])
-        .unwrap();
-    let gateway = node.gateway.to_string();
-    netns
-        .ip(&[
-            "route", "add", &gateway, "dev", "eth1", "scope", "link", "table", "2",
-        ])
-        .unwrap();
-    netns
-        .ip(&[
-            "route", "add", "default", "via", &gateway, "dev", "eth1", "table", "2",
-        ])
-        .unwrap();
-    // Answers to what comes in by eth1 but would be routed out by eth0.
-    netns.sysctl("net.ipv4.conf.eth1.rp_filter", "2").unwrap();
-    for address in eni.addresses() {
-        netns
-            .ip(&["rule", "add", "from", &address.to_string(), "lookup", "2"])
-            .unwrap();
-    }
-    eni
-}
-
-async fn attach_eni(cloud: &Cloud, node: &Node, addresses: u32) -> String {
-    let url = cloud.ec2_url();
-    let subnet = cloud.state().subnets.keys().next().unwrap().clone();
-    let create = format!(
-        "CreateNetworkInterface SubnetId={subnet} SecondaryPrivateIpAddressCount={addresses}"
-    );
-    let eni = ec2(&url, &create)
-        .await
-        .expect_ok()
-        .text("networkInterfaceId");
-    let attach = format!(
-        "AttachNetworkInterface NetworkInterfaceId={eni} InstanceId={} DeviceIndex=1",
-        node.instance_id
-    );
-    ec2(&url, &attach).await.expect_ok();
-    eni
-}
-
-/// Assigns one more address to a node's primary ENI.
-async fn assign(cloud: &Cloud, node: &Node) -> Ipv4Addr {
-    let call = format!(
-        "AssignPrivateIpAddresses NetworkInterfaceId={} SecondaryPrivateIpAddressCount=1",
-        node.primary_eni
-    );
-    let answer = ec2(&cloud.ec2_url(), &call).await.expect_ok();
-    answer.text("privateIpAddress").parse().unwrap()
-}
-
-fn add_address(netns: &Netns, address: Ipv4Addr, link: &str) {
-    netns
-        .ip(&["addr", "add", &format!("{address}/32"), "dev", link])
-        .unwrap();
-}
+use world::{add_address, assign, attach_eni, build, second_eni};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_and_the_internet_reach_each_others_primary_addresses() {
@@ -229,6 +135,62 @@ async fn an_address_is_reachable_from_assign_to_unassign() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn concurrent_changes_leave_the_routes_of_the_last_state() {
+    let Some(world) = build("mkrace", 2).await else {
+        return;
+    };
+    // Two nodes share a subnet with three addresses to spare, so addresses move between ENIs all the time.
+    world.cloud.occupy(None, 251 - 2 - 3).unwrap();
+    let mut tasks = Vec::new();
+    for (_, node) in &world.machines {
+        for _ in 0..2 {
+            let (url, eni) = (world.cloud.ec2_url(), node.primary_eni.clone());
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..15 {
+                    let eni = format!("NetworkInterfaceId={eni}");
+                    let assign =
+                        format!("AssignPrivateIpAddresses {eni} SecondaryPrivateIpAddressCount=1");
+                    let answer = ec2(&url, &assign).await;
+                    if answer.status == 200 {
+                        let address = answer.text("privateIpAddress");
+                        let unassign = format!(
+                            "UnassignPrivateIpAddresses {eni} PrivateIpAddress.1={address}"
+                        );
+                        ec2(&url, &unassign).await.expect_ok();
+                    }
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let kept = assign(&world.cloud, &world.machines[0].1).await;
+    let internet = world.cloud.internet().unwrap().display().to_string();
+    let router = internet.replace("-inet", "-vpc");
+    let router = Netns::existing(Path::new(&router)).unwrap();
+    let routes = router
+        .ip(&["route", "show", "type", "unicast", "scope", "link"])
+        .unwrap();
+    let mut routed: Vec<&str> = routes.lines().filter_map(|l| l.split(' ').next()).collect();
+    routed.retain(|a| a.starts_with("10."));
+    let mut held: Vec<String> = Vec::new();
+    for (_, node) in &world.machines {
+        held.extend(
+            world
+                .cloud
+                .holdings(&node.instance_id)
+                .iter()
+                .map(Ipv4Addr::to_string),
+        );
+    }
+    held.sort();
+    routed.sort_unstable();
+    assert!(held.contains(&kept.to_string()));
+    assert_eq!(routed, held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_not_the_enis_is_dropped_and_counted() {
     let Some(world) = build("mkspoof", 2).await else {
         return;
@@ -298,43 +260,6 @@ async fn the_internet_takes_nothing_but_primary_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_finds_both_apis_inside_its_namespace() {
-    let Some(world) = build("mkapi", 2).await else {
-        return;
-    };
-    for (netns, node) in &world.machines {
-        let show = |url: &str| {
-            let out = netns.command("bash").args(["-c", url]).output().unwrap();
-            String::from_utf8(out.stdout).unwrap()
-        };
-        let talk = "exec 3<>/dev/tcp/169.254.169.254/80; printf 'GET /latest/meta-data/mac HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3";
-        assert!(show(talk).starts_with("HTTP/1.0 401"), "{}", show(talk));
-        let body = "Action=DescribeSubnets";
-        let talk = format!(
-            "exec 3<>/dev/tcp/169.254.169.253/80; printf 'POST / HTTP/1.0\\r\\ncontent-type: application/x-www-form-urlencoded\\r\\ncontent-length: {}\\r\\n\\r\\n{body}' >&3; cat <&3",
-            body.len()
-        );
-        assert!(
-            show(&talk).contains("<DescribeSubnetsResponse"),
-            "{}",
-            show(&talk)
-        );
-        let calls = world.cloud.journal();
-        assert_eq!(
-            calls.last().unwrap().instance.as_ref(),
-            Some(&node.instance_id)
-        );
-        // No route leads from here to the endpoint of the other clients.
-        let host = world
-            .cloud
-            .ec2_url()
-            .replace("http://", "")
-            .replace(':', "/");
-        assert_eq!(show(&format!("exec 3<>/dev/tcp/{host} && echo open")), "");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_never_appears_is_attached_all_the_same() {
     let Some(world) = build("mknolink", 1).await else {
         return;
@@ -350,86 +275,4 @@ async fn a_link_that_never_appears_is_attached_all_the_same() {
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     netns.ip(&["link", "show", "eth1"]).unwrap_err();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_terminated_node_loses_its_links_and_its_address_is_free_again() {
-    let Some(world) = build("mkterm", 2).await else {
-        return;
-    };
-    let (netns, node) = &world.machines[0];
-    let (other, _) = &world.machines[1];
-    world
-        .cloud
-        .create_foreign_eni(&node.instance_id, &[])
-        .await
-        .unwrap();
-    netns.ip(&["link", "show", "eth1"]).unwrap();
-    world.cloud.terminate_node(&node.instance_id).await.unwrap();
-    let links = netns.ip(&["-br", "link"]).unwrap();
-    assert!(!links.contains("eth"), "{links}");
-    let addresses = netns.ip(&["-br", "addr", "show", "lo"]).unwrap();
-    assert!(!addresses.contains("169.254"), "{addresses}");
-    ping(other, node.address, Patience::ONCE).unwrap_err();
-    // Its namespace can be another node now.
-    let again = NodeSpec::new("t3.small").in_netns(netns.path());
-    let node = world.cloud.add_node(again).await.unwrap();
-    ping(other, node.address, Patience::USUAL).unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_is_unfit_is_refused_and_leaves_nothing() {
-    let Some(world) = build("mkunfit", 0).await else {
-        return;
-    };
-    let netns = Netns::unique("mkunfit").unwrap();
-    netns
-        .ip(&["link", "add", "eth0", "type", "veth", "peer", "name", "x0"])
-        .unwrap();
-    let before = netns.ip(&["addr"]).unwrap();
-    let error = world
-        .cloud
-        .add_node(NodeSpec::new("m5.large").in_netns(netns.path()))
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("File exists"), "{error}");
-    assert_eq!(netns.ip(&["addr"]).unwrap(), before);
-    assert!(world.cloud.state().enis.is_empty());
-    let nowhere = world
-        .cloud
-        .add_node(NodeSpec::new("m5.large").in_netns("/run/netns/no-such"))
-        .await;
-    assert!(
-        nowhere
-            .unwrap_err()
-            .to_string()
-            .contains("/run/netns/no-such")
-    );
-    let url = format!("{}/drops", world.cloud.admin_url());
-    assert_eq!(request(&url, "GET", &[], "").await.unwrap().body, "[]");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn dropping_a_cloud_removes_its_namespaces_and_links() {
-    let Some(world) = build("mkdrop", 1).await else {
-        return;
-    };
-    let World { cloud, machines } = world;
-    let made = || {
-        let names = std::fs::read_dir("/run/netns").unwrap();
-        let prefix = format!("mkdrop-{}", std::process::id());
-        names
-            .filter(|n| {
-                let name = n.as_ref().unwrap().file_name().into_string().unwrap();
-                name.starts_with(&prefix) && (name.ends_with("-vpc") || name.ends_with("-inet"))
-            })
-            .count()
-    };
-    assert_eq!(made(), 2);
-    let internet = cloud.internet().unwrap().to_owned();
-    assert!(Path::new(&internet).exists());
-    drop(cloud);
-    assert_eq!(made(), 0);
-    let links = machines[0].0.ip(&["-br", "link"]).unwrap();
-    assert!(!links.contains("eth0"), "{links}");
 }

@@ -282,7 +282,7 @@ proptest! {
         let block = Ipv4Net::new(Ipv4Addr::new(10, 0, 4, 0), prefix).unwrap();
         let mut state =
             State::new(&[cidr("10.0.0.0/16")], &[(block, "us-west-2a".to_owned())], seed).unwrap();
-        let subnet_id = state.subnets.keys().next().unwrap().clone();
+        let subnet_id = state.first_subnet.clone();
         let create = CreateEni { subnet_id, ..CreateEni::default() };
         let capacity = 2_u32.pow(u32::from(32 - prefix)) - 5;
         for _ in 0..capacity {

@@ -176,7 +176,7 @@ impl Cloud {
     /// nothing. Delete it by the API to give them back.
     pub fn occupy(&self, subnet: Option<&str>, addresses: u32) -> Result<Eni, CloudError> {
         Ok(self.inner.change(|state| {
-            let first = state.subnets.keys().next().cloned().unwrap_or_default();
+            let first = state.first_subnet.clone();
             state.create_eni(&CreateEni {
                 subnet_id: subnet.map_or(first, str::to_owned),
                 description: "somebody else's".to_owned(),

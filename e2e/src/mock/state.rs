@@ -39,6 +39,8 @@ pub struct State {
     pub vpc_id: String,
     /// The primary CIDR first.
     pub vpc_cidrs: Vec<Ipv4Net>,
+    /// Id of the subnet that was named first: where instances go that name none.
+    pub first_subnet: String,
     /// By subnet id.
     pub subnets: BTreeMap<String, Subnet>,
     /// Names by security group id.
@@ -53,7 +55,7 @@ pub struct State {
 }
 
 impl State {
-    /// An empty VPC. Subnets are (CIDR, availability zone) and must lie in one of the VPC's CIDRs.
+    /// An empty VPC. Subnets are (CIDR, availability zone), one at least, and must lie in the VPC's CIDRs.
     pub fn new(
         vpc_cidrs: &[Ipv4Net],
         subnets: &[(Ipv4Net, String)],
@@ -63,6 +65,7 @@ impl State {
         let vpc_id = seed.id("vpc");
         let groups = BTreeMap::from([(seed.id("sg"), DEFAULT_GROUP.to_owned())]);
         let mut made: BTreeMap<String, Subnet> = BTreeMap::new();
+        let mut first_subnet = None;
         for (cidr, zone) in subnets {
             let inside = vpc_cidrs.iter().any(|vpc| vpc.contains(cidr));
             let overlaps = made.values().any(|s| s.overlaps(cidr));
@@ -72,11 +75,15 @@ impl State {
                 )));
             }
             let id = seed.id("subnet");
+            first_subnet.get_or_insert_with(|| id.clone());
             made.insert(id.clone(), Subnet::new(id, *cidr, zone.clone()));
         }
         Ok(Self {
             vpc_id,
             vpc_cidrs: vpc_cidrs.to_vec(),
+            first_subnet: first_subnet.ok_or_else(|| {
+                Code::InvalidParameterValue.because("the VPC needs at least one subnet")
+            })?,
             subnets: made,
             groups,
             instances: BTreeMap::new(),

@@ -6,11 +6,13 @@ use super::{Reply, shapes};
 use crate::mock::error::{Code, Refusal};
 use crate::mock::state::{ACCOUNT, Page, State, all_limits};
 
+/// What MaxResults may be (EC2 API Reference, DescribeNetworkInterfaces).
+const PAGE_SIZES: std::ops::RangeInclusive<usize> = 5..=1000;
+
 pub(super) fn network_interfaces(state: &State, mut p: Params) -> Result<Reply, Refusal> {
     let ids = p.list("NetworkInterfaceId");
     let filters = p.filters()?;
-    // 5 to 1000, and not together with ids (EC2 API Reference).
-    let (max, token) = paging(&mut p, 5, !ids.is_empty())?;
+    let (max, token) = paging(&mut p, !ids.is_empty())?;
     p.finish()?;
     let all = state.select_enis(&ids, &filters)?;
     let page = Page::cut(&all, max, token.as_deref())?;
@@ -25,7 +27,7 @@ pub(super) fn network_interfaces(state: &State, mut p: Params) -> Result<Reply, 
 pub(super) fn subnets(state: &State, mut p: Params) -> Result<Reply, Refusal> {
     let ids = p.list("SubnetId");
     let filters = p.filters()?;
-    let (max, token) = paging(&mut p, 5, !ids.is_empty())?;
+    let (max, token) = paging(&mut p, !ids.is_empty())?;
     p.finish()?;
     let all = state.select_subnets(&ids, &filters)?;
     let page = Page::cut(&all, max, token.as_deref())?;
@@ -40,7 +42,7 @@ pub(super) fn subnets(state: &State, mut p: Params) -> Result<Reply, Refusal> {
 pub(super) fn instances(state: &State, mut p: Params) -> Result<Reply, Refusal> {
     let ids = p.list("InstanceId");
     let filters = p.filters()?;
-    let (max, token) = paging(&mut p, 5, !ids.is_empty())?;
+    let (max, token) = paging(&mut p, !ids.is_empty())?;
     p.finish()?;
     let all = state.select_instances(&ids, &filters)?;
     let page = Page::cut(&all, max, token.as_deref())?;
@@ -65,7 +67,7 @@ pub(super) fn instance_types(mut p: Params) -> Result<Reply, Refusal> {
         }
         names.extend(filter.values);
     }
-    let (max, token) = paging(&mut p, 5, !names.is_empty())?;
+    let (max, token) = paging(&mut p, !names.is_empty())?;
     p.finish()?;
     let mut chosen = Vec::new();
     for name in &names {
@@ -89,19 +91,15 @@ pub(super) fn instance_types(mut p: Params) -> Result<Reply, Refusal> {
     Ok(Reply::text(x))
 }
 
-/// MaxResults and NextToken.
-fn paging(
-    p: &mut Params,
-    least: usize,
-    has_ids: bool,
-) -> Result<(Option<usize>, Option<String>), Refusal> {
+/// MaxResults and NextToken; the former not together with ids (EC2 API Reference).
+fn paging(p: &mut Params, has_ids: bool) -> Result<(Option<usize>, Option<String>), Refusal> {
     let max: Option<usize> = p.parsed("MaxResults")?;
     let token = p.optional("NextToken");
     match max {
         Some(_) if has_ids => Err(Code::InvalidParameterCombination
             .because("The parameter MaxResults cannot be used with ids in the same request")),
-        Some(n) if !(least..=1000).contains(&n) => Err(Code::InvalidParameterValue.because(
-            format!("Value ( {n} ) for parameter maxResults is invalid. Expecting a value between {least} and 1000."),
+        Some(n) if !PAGE_SIZES.contains(&n) => Err(Code::InvalidParameterValue.because(
+            format!("Value ( {n} ) for parameter maxResults is invalid. Expecting a value between 5 and 1000."),
         )),
         _ => Ok((max, token)),
     }

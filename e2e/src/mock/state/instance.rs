@@ -6,7 +6,7 @@ use super::State;
 use super::attach::unknown_type;
 use super::eni::{AttachmentStatus, CreateEni};
 use super::limits::limits_of;
-use crate::mock::error::{Code, Refusal};
+use crate::mock::error::Refusal;
 
 /// An instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +42,8 @@ impl State {
         now: SystemTime,
     ) -> Result<String, Refusal> {
         limits_of(instance_type).ok_or_else(|| unknown_type(instance_type))?;
-        let subnet_id =
-            match subnet {
-                Some(id) => self.subnet(id)?.id.clone(),
-                None => self.subnets.keys().next().cloned().ok_or_else(|| {
-                    Code::InvalidSubnetIdNotFound.because("The VPC has no subnet")
-                })?,
-            };
+        let subnet_id = subnet.unwrap_or(&self.first_subnet);
+        let subnet_id = self.subnet(subnet_id)?.id.clone();
         let eni = self.create_eni(&CreateEni {
             subnet_id: subnet_id.clone(),
             ..CreateEni::default()

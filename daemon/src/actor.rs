@@ -251,7 +251,8 @@ impl Actor {
     /// Sleeps until the planner, or a waiting ADD, wants to be woken; for ever if neither does.
     fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
         let now = self.now();
-        let deadlines = self.waiting.iter().map(|job| job.deadline);
+        let waiting = self.waiting.iter().map(|job| job.deadline);
+        let deadlines = waiting.chain(self.gave_up.iter().map(|gave_up| gave_up.until));
         let until = deadlines.chain(self.wake_at).chain(self.stopping).min();
         let wait = until.map(|until| until.since(now));
         async move {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::actor::{Persisted, Ports, STOP_WITHIN, Start};
@@ -42,6 +43,10 @@ pub enum AppError {
         /// How many.
         pods: usize,
     },
+    /// A bug: the owner of the state is gone. Pods keep their network; whoever supervises the daemon starts it again,
+    /// and the checkpoint has the state.
+    #[error("the actor failed: {0}")]
+    Actor(#[from] tokio::task::JoinError),
     /// /proc or the random number generator is not there.
     #[error("read {path}: {source}")]
     Read {
@@ -80,19 +85,23 @@ pub async fn run(
         token_seed: token_seed()?,
     };
     let (actor, handle) = start.actor();
-    let actor = tokio::spawn(actor.run());
+    let (alive, ended) = oneshot::channel::<()>();
+    let actor = tokio::spawn(async move {
+        // Dropped when the actor ends, however it ends.
+        let _alive = alive;
+        actor.run().await;
+    });
     let service = Arc::new(handle.clone());
     let replay = tokio::spawn(replay(tombstones, service.clone()));
     let stopped = async {
-        stop.await;
-        handle.stop();
+        tokio::select! {
+            () = stop => handle.stop(),
+            _ = ended => {}
+        }
     };
     listener.serve(service, stopped, STOP_WITHIN).await;
     replay.abort();
-    if let Err(error) = actor.await {
-        error!(%error, "the actor failed");
-    }
-    Ok(())
+    Ok(actor.await?)
 }
 
 /// The state on the disk, if it can be used.

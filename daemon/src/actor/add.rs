@@ -30,7 +30,7 @@ pub(super) struct AddJob {
 /// An ADD that timed out, whose runtime will come again.
 pub(super) struct GaveUp {
     pod: String,
-    until: Timestamp,
+    pub until: Timestamp,
 }
 
 impl AddJob {

@@ -166,18 +166,26 @@ fn round(member: &Member, ledger: &Mutex<Ledger>, dice: &mut Dice) -> anyhow::Re
     Ok(u32::try_from(moments.len())?)
 }
 
-/// Decides on the operations of a round; pods to be deleted leave the ledger.
+/// Decides on the operations of a round; pods to be deleted leave the ledger. A name is used again as soon as its pod
+/// is on its way out, as a StatefulSet does: the new sandbox's ADD may then overtake the old one's DEL.
 fn choose(ledger: &mut Ledger, dice: &mut Dice) -> Vec<Operation> {
     let mut operations = Vec::new();
-    for number in 0..OPERATIONS {
+    let mut taken: BTreeSet<String> = ledger.live.iter().map(|pod| pod.name.clone()).collect();
+    for _ in 0..OPERATIONS {
         let live = ledger.live.len();
         let add = live < FEW || (live <= 2 * FEW && dice.below(2) == 0);
         if add {
-            // names come again at once, as those of a StatefulSet do
-            operations.push(Operation::Add(format!("pod-{number}")));
+            let free = (0..)
+                .map(|number| format!("pod-{number}"))
+                .find(|name| !taken.contains(name));
+            let name = free.unwrap();
+            taken.insert(name.clone());
+            operations.push(Operation::Add(name));
         } else {
             let at = usize::try_from(dice.below(live as u64)).unwrap();
-            operations.push(Operation::Del(Box::new(ledger.live.swap_remove(at))));
+            let pod = ledger.live.swap_remove(at);
+            taken.remove(&pod.name);
+            operations.push(Operation::Del(Box::new(pod)));
         }
     }
     operations

@@ -60,7 +60,7 @@ impl<'a> Progress<'a> {
             Err(error) => (false, format!("{error:#}")),
         };
         self.step(&format!(
-            "{} {name:<21} {detail}",
+            "{} {name:<22} {detail}",
             if ok { "ok  " } else { "FAIL" }
         ))?;
         self.checks.push(Check { name, ok, detail });

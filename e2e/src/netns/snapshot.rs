@@ -1,7 +1,8 @@
 //! What a namespace holds, in a form that can be compared: links, addresses, routes, rules, netfilter.
 //!
-//! Normalised: what changes by itself (ifindexes, handles, counters, timers, operational state) is left out, so two
-//! snapshots are equal when nobody configured anything in between. Sysctls and qdiscs are not looked at.
+//! Normalised: what changes by itself (ifindexes, handles, counters, timers, operational state, and the IPv6 link-local
+//! and multicast entries that each link gets a second or two after it came up) is left out, so two snapshots are equal
+//! when nobody configured anything in between. Sysctls and qdiscs are not looked at.
 
 mod ruleset;
 
@@ -60,13 +61,9 @@ impl Snapshot {
                 selected,
             ),
         );
-        put(
-            "route6",
-            lines(
-                &json(netns, &["-6", "route", "show", "table", "all"])?,
-                selected,
-            ),
-        );
+        let mut routes6 = json(netns, &["-6", "route", "show", "table", "all"])?;
+        routes6.retain(|route| !is_automatic(&route["dst"]));
+        put("route6", lines(&routes6, selected));
         put("rule", lines(&json(netns, &["-4", "rule"])?, selected));
         put("rule6", lines(&json(netns, &["-6", "rule"])?, selected));
         let ruleset = output(netns.command("nft").args(["-j", "list", "ruleset"]))?;
@@ -166,9 +163,17 @@ fn addresses(links: &[Value]) -> Vec<String> {
         let line = |info: &Value| {
             format!("{} {} {}", link["ifname"], info["local"], info["prefixlen"]).replace('"', "")
         };
-        infos.iter().map(line).collect()
+        let configured = infos.iter().filter(|info| !is_automatic(&info["local"]));
+        configured.map(line).collect()
     };
     links.iter().flat_map(of_link).collect()
+}
+
+/// Whether `destination` is IPv6 link-local or multicast: the kernel adds those to each link that comes up, the
+/// link-local ones only after it has looked for duplicates.
+fn is_automatic(destination: &Value) -> bool {
+    let destination = destination.as_str().unwrap_or_default();
+    destination.starts_with("fe80:") || destination.starts_with("ff00:")
 }
 
 /// A route or rule as `key value` pairs in a fixed order, without what the kernel changes by itself.

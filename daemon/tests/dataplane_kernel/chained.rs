@@ -4,6 +4,7 @@ use berthd::dataplane::{Dataplane, DataplaneError, PodRemoval};
 use ipam::PodInterface;
 
 use crate::layout::{Node, Pod, start};
+use crate::netns::Netns;
 
 /// What the reference ptp leaves: a veth with an address of its own and a default route by the host's end.
 fn ptp(node: &Node, alias: &str) -> Pod {
@@ -108,5 +109,35 @@ fn an_interface_that_cannot_be_used_is_left_alone() {
         pod.netns
             .sh("ip link del eth0; ip link add eth0 type veth peer name other");
         refuse("has no peer").await;
+    });
+}
+
+#[test]
+fn equal_indices_do_not_make_two_links_peers() {
+    let Some(node) = Node::new("chainindex") else {
+        return;
+    };
+    let ptp = ptp(&node, "");
+    let mut stranger = node.pod("b", 0, 21);
+    stranger.desired.interface = PodInterface::Existing;
+    let index = |netns: &Netns, name: &str| {
+        let index = netns.sh(&format!("cat /sys/class/net/{name}/ifindex"));
+        index.trim().to_owned()
+    };
+    // The same two indices as the ptp pod's pair has, but the other end is not on the node.
+    let elsewhere = Netns::new("chainindex", "elsewhere").unwrap();
+    stranger.netns.sh(&format!(
+        "ip link add eth0 index {} type veth peer name x index {} netns {}",
+        index(&ptp.netns, "eth0"),
+        index(&node.netns, "veth7"),
+        elsewhere.name()
+    ));
+    node.netns.enter(async || {
+        let plane = start();
+        let before = node.netns.dump();
+        let applied = plane.apply_pod(&stranger.desired, stranger.netns.fd());
+        let error = applied.await.unwrap_err();
+        assert!(error.to_string().contains("has no peer"), "{error}");
+        before.assert_same(&node.netns.dump());
     });
 }

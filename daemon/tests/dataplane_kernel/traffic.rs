@@ -90,3 +90,31 @@ fn without_snat_on_the_node_pods_keep_their_address_and_eni() {
     assert!(pod.netns.reaches(INTERNET_HOST));
     assert!(!node.nft().contains("snat to"));
 }
+
+#[test]
+fn connections_from_outside_are_answered_by_the_eni_they_came_by() {
+    let Some(node) = Node::new("outside") else {
+        return;
+    };
+    node.attach(1);
+    let pod = node.pod("a", 1, 20);
+    node.netns.enter(async || {
+        let plane = start();
+        plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
+        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
+    });
+    // To the pod itself, as a load balancer in IP mode: by its ENI, untranslated.
+    assert!(
+        node.vpc
+            .reaches(format!("-I {INTERNET_HOST} {}", pod.desired.address))
+    );
+    // To the node, and from there to the pod, as a NodePort: by the primary.
+    node.netns.sh(
+        r#"nft 'table ip nodeport { chain pre { type nat hook prerouting priority dstnat;
+             iifname "eth0" icmp type echo-request dnat to 10.0.1.20; }
+           }'"#,
+    );
+    assert!(node.vpc.reaches(format!("-I {INTERNET_HOST} 10.0.1.10")));
+    let counted = node.netns.sh("nft list counter ip berth unmapped");
+    assert!(counted.contains("packets 0"), "{counted}");
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipam::desired::{ALIAS_PREFIX, REAPER_GROUP};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::netlink::{Link, LinkChange, Netlink, gone_is_fine};
 
@@ -47,11 +47,10 @@ pub(super) async fn run(netlink: Netlink, mut woken: mpsc::UnboundedReceiver<()>
     }
     reap(&netlink).await;
     while woken.recv().await.is_some() {
-        let due = Instant::now() + BATCH;
-        sleep_until(due).await;
+        sleep(BATCH).await;
         while woken.try_recv().is_ok() {}
         while !reap(&netlink).await && !woken.is_closed() {
-            sleep_until(Instant::now() + RETRY).await;
+            sleep(RETRY).await;
         }
     }
 }

@@ -316,3 +316,52 @@ impl Drop for Fabric {
 
 /// A node's namespace, shared by the ports that are plugged into it.
 pub(crate) type SharedNetns = Arc<Netns>;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::netns;
+
+    fn wiring(node: &SharedNetns, index: u32, addresses: &[Ipv4Addr]) -> Option<Wiring> {
+        Some(Wiring {
+            node: Arc::clone(node),
+            device_index: index,
+            mac: format!("0a:00:00:00:00:0{index}"),
+            primary: addresses[0],
+            subnet: "10.0.1.0/24".parse().unwrap(),
+            gateway: Ipv4Addr::new(10, 0, 1, 1),
+            addresses: addresses.iter().copied().collect::<BTreeSet<_>>(),
+        })
+    }
+
+    /// EC2 has moved an address from one ENI to another, and the second one's turn in the fabric comes first.
+    #[test]
+    fn an_address_that_moved_is_routed_to_its_new_owner() {
+        if !netns::require_netns().unwrap() {
+            return;
+        }
+        let machine = netns::Netns::unique("mkmove").unwrap();
+        let node = Arc::new(Netns::open(machine.path()).unwrap());
+        let vpc = ["10.0.0.0/16".parse().unwrap()];
+        let fabric = Fabric::build("mkmove", &vpc, &[Ipv4Addr::new(10, 0, 1, 1)]).unwrap();
+        let [one, two, moving] = [11, 12, 13].map(|n| Ipv4Addr::new(10, 0, 1, n));
+        fabric
+            .converge("eni-1", || wiring(&node, 1, &[one, moving]))
+            .unwrap();
+        fabric
+            .converge("eni-2", || wiring(&node, 2, &[two]))
+            .unwrap();
+        fabric
+            .converge("eni-2", || wiring(&node, 2, &[two, moving]))
+            .unwrap();
+        fabric
+            .converge("eni-1", || wiring(&node, 1, &[one]))
+            .unwrap();
+        let router = netns::Netns::existing(fabric.router.path()).unwrap();
+        let route = router.ip(&["route", "get", &moving.to_string()]).unwrap();
+        assert!(route.contains("dev f2"), "{route}");
+    }
+}

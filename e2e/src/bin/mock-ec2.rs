@@ -20,13 +20,14 @@ use tokio::signal::unix::{SignalKind, signal};
 /// an assigned address is reachable through that NIC. Needs root; --no-fabric serves the API alone, without packets.
 ///
 /// Point a client at it with AWS_ENDPOINT_URL_EC2, AWS_EC2_METADATA_SERVICE_ENDPOINT and any credentials.
-/// Faults, journal and the truth are below /admin of the endpoint on this machine, for example
 ///
-///   curl -d '{"action":"AssignPrivateIpAddresses","kind":"throttle","times":2}' -H 'content-type: application/json' URL/admin/faults
+/// Faults, journal and the truth are at the URL that is printed as `admin`:
 ///
-///   curl URL/admin/counts
+/// curl --json '{"action":"AssignPrivateIpAddresses","kind":"throttle","times":2}' URL/faults
+///
+/// curl URL/counts
 #[derive(Debug, Parser)]
-#[command(name = "mock-ec2", version, verbatim_doc_comment)]
+#[command(name = "mock-ec2", version)]
 struct Options {
     /// An instance: its type and its namespace, TYPE=PATH or TYPE=pid:PID, for example m5.large=/run/netns/n1.
     /// TYPE alone is an instance without a namespace, with its endpoints on ports of this machine.

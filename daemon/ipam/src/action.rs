@@ -145,6 +145,16 @@ impl Action {
         }
     }
 
+    /// The place on the instance that an ENI will have by it.
+    pub fn device_index(&self) -> Option<u32> {
+        match self {
+            Self::Create { device_index, .. } | Self::Attach { device_index, .. } => {
+                Some(*device_index)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether it changes something in the cloud: then it must be on disk before it is done.
     pub fn is_durable(&self) -> bool {
         !matches!(self.verb(), Verb::Connect | Verb::Describe)
@@ -184,6 +194,17 @@ pub struct Intent {
     pub started: Timestamp,
     /// Set when it ended without a usable answer, or a restart cut it off: it may or may not have had its effect.
     pub doubtful: Option<Timestamp>,
+    /// Set when it was in doubt once, also while it is repeated.
+    #[serde(default)]
+    pub doubted: bool,
+}
+
+impl Intent {
+    /// Leaves it in doubt.
+    pub(crate) fn doubt(&mut self, now: Timestamp) {
+        self.doubtful = Some(now);
+        self.doubted = true;
+    }
 }
 
 /// What came of an action.
@@ -307,4 +328,15 @@ pub enum FailureKind {
     Doubtful,
     /// Something on this machine: the link did not come, the kernel or the disk refused.
     Local,
+}
+
+impl FailureKind {
+    /// Whether the call got as far as what it asks for. One that did not (throttled, not permitted, not sent) says
+    /// nothing about an earlier one with the same client token.
+    pub fn looked(self) -> bool {
+        !matches!(
+            self,
+            Self::Throttled | Self::AccessDenied | Self::Unreachable | Self::Doubtful | Self::Local
+        )
+    }
 }

@@ -83,9 +83,14 @@ pub struct Eni {
 }
 
 impl Eni {
-    /// Whether pods may get its addresses now.
+    /// Whether it is attached and set up, so that pods can live on it.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, EniState::Ready { .. }) && self.is_managed()
+    }
+
+    /// Whether new pods may get its addresses now: not while Describe does not show it.
+    pub fn takes_pods(&self) -> bool {
+        self.is_ready() && self.missed.is_none()
     }
 
     /// Whether berth may touch it.

@@ -16,20 +16,30 @@ pub fn ownership(eni: &DescribedEni) -> Ownership {
     let Some(attachment) = &eni.attachment else {
         return Ownership::Foreign;
     };
+    if attachment.device_index == 0 && attachment.network_card == 0 {
+        return Ownership::Primary;
+    }
+    if attachment.network_card != 0 || !is_made_for_pods(eni) {
+        return Ownership::Foreign;
+    }
+    Ownership::Ours
+}
+
+/// Whether an ENI that is not attached was made for pods and may be deleted.
+pub fn is_leftover(eni: &DescribedEni) -> bool {
+    eni.attachment.is_none() && is_made_for_pods(eni)
+}
+
+/// Made by a CNI for pods, a plain interface, and not put under another's hand since.
+fn is_made_for_pods(eni: &DescribedEni) -> bool {
     let no_manage = eni
         .tags
         .get(NO_MANAGE_TAG)
         .is_some_and(|value| value == "true");
     let plain = matches!(eni.interface_type.as_str(), "interface" | "efa" | "");
-    if attachment.device_index == 0 && attachment.network_card == 0 {
-        return Ownership::Primary;
-    }
-    let made_for_pods =
+    let made =
         eni.tags.contains_key(INSTANCE_TAG) || eni.description.starts_with(DESCRIPTION_PREFIX);
-    if no_manage || !plain || attachment.network_card != 0 || !made_for_pods {
-        return Ownership::Foreign;
-    }
-    Ownership::Ours
+    made && plain && !no_manage
 }
 
 #[cfg(test)]
@@ -106,5 +116,11 @@ mod tests {
             ..eni(1, 0, &[made], "interface")
         };
         assert_eq!(ownership(&available), Ownership::Foreign);
+        assert!(is_leftover(&available));
+        let theirs = DescribedEni {
+            attachment: None,
+            ..eni(1, 0, &[made, (NO_MANAGE_TAG, "true")], "interface")
+        };
+        assert!(!is_leftover(&theirs));
     }
 }

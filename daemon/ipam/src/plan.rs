@@ -166,7 +166,7 @@ impl<'a> Planner<'a> {
             .sum();
         Balance {
             wanted: self.view.demand.waiting,
-            free: on(Eni::is_ready),
+            free: on(Eni::takes_pods),
             coming: on(Eni::is_coming) + asked,
         }
     }

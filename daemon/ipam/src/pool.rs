@@ -169,7 +169,7 @@ impl Pool {
         let eni = self
             .enis
             .values()
-            .filter(|eni| eni.is_ready() && self.tally(&eni.id).free > 0)
+            .filter(|eni| eni.takes_pods() && self.tally(&eni.id).free > 0)
             .max_by_key(|eni| {
                 (
                     self.tally(&eni.id).used(),
@@ -269,7 +269,7 @@ impl Pool {
         if self.attachments.contains_key(&attachment.key) {
             return Err(Violation::AttachmentExists(attachment.key));
         }
-        let ready = self.enis.get(&attachment.eni).is_some_and(Eni::is_ready);
+        let ready = (self.enis.get(&attachment.eni)).is_some_and(Eni::takes_pods);
         match self.addresses.get_mut(&attachment.address) {
             Some(address) if ready && address.is_free() && address.eni == attachment.eni => {
                 address.state = AddressState::Assigned {
@@ -337,6 +337,7 @@ impl Pool {
         if let Some(intent) = self.intents.get_mut(&id) {
             // A Create in doubt is repeated under its own name, with its own token.
             intent.doubtful = None;
+            intent.started = now;
             return Ok(());
         }
         if id.0 != self.next_intent {
@@ -348,6 +349,10 @@ impl Pool {
         if let Action::Detach { eni } = &action {
             self.begin_detach(eni)?;
         }
+        if action == Action::Describe {
+            // What comes to be wanted from here on, its answer may not show.
+            self.knowledge.wanted = false;
+        }
         self.next_intent += 1;
         self.intents.insert(
             id,
@@ -355,6 +360,7 @@ impl Pool {
                 action,
                 started: now,
                 doubtful: None,
+                doubted: false,
             },
         );
         Ok(())
@@ -395,7 +401,7 @@ impl Pool {
         }
         self.intents.retain(|_, intent| intent.action.is_durable());
         for intent in self.intents.values_mut() {
-            intent.doubtful = Some(now);
+            intent.doubt(now);
         }
         self.knowledge.wanted = true;
         self.troubles = Troubles::default();

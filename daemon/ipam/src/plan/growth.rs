@@ -28,7 +28,7 @@ impl Planner<'_> {
     /// room. What they cannot be asked for just now counts too: a call that ends, or may be made again, in a moment is
     /// cheaper than an ENI.
     fn fill(&mut self, deficit: u32) -> u32 {
-        let usable = |eni: &&Eni| eni.is_ready() || eni.is_coming() && eni.missed.is_none();
+        let usable = |eni: &&Eni| (eni.is_ready() || eni.is_coming()) && eni.missed.is_none();
         let mut enis: Vec<&Eni> = self.pool().enis().filter(usable).collect();
         enis.sort_by_key(|eni| {
             (
@@ -120,10 +120,14 @@ impl Planner<'_> {
                 .any(|(_, action)| action.verb() == Verb::Assign)
     }
 
-    /// The lowest place that no ENI has. Foreign ones may sit anywhere, so places beyond the limit are looked at too;
+    /// The lowest place that no ENI has or is on its way to. Foreign ones may sit anywhere, so places beyond the limit are looked at too;
     /// EC2 takes 0 to 99 whatever the type's number of ENIs is.
     pub(super) fn free_device_index(&self) -> Option<u32> {
-        let taken: Vec<u32> = self.pool().enis().map(|eni| eni.device_index).collect();
+        let under_way = self.pool().intents().map(|(_, intent)| &intent.action);
+        let planned = self.plan.actions.iter().map(|(_, action)| action);
+        let promised = under_way.chain(planned).filter_map(Action::device_index);
+        let there = self.pool().enis().map(|eni| eni.device_index);
+        let taken: Vec<u32> = there.chain(promised).collect();
         (1..=99).find(|index| !taken.contains(index))
     }
 }

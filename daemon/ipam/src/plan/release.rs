@@ -35,7 +35,7 @@ impl Planner<'_> {
         let mut enis: Vec<&Eni> = self
             .pool()
             .enis()
-            .filter(|eni| eni.ownership == Ownership::Ours && eni.is_ready())
+            .filter(|eni| eni.ownership == Ownership::Ours && eni.takes_pods())
             .collect();
         enis.sort_by_key(|eni| std::cmp::Reverse(eni.device_index));
         for eni in enis {
@@ -72,7 +72,7 @@ impl Planner<'_> {
     /// Gives back up to `surplus` addresses that are old enough, from the ENI with the fewest pods first, so that it
     /// empties; one call an ENI.
     fn unassign(&mut self, surplus: u32) {
-        let mut enis: Vec<&Eni> = self.pool().enis().filter(|eni| eni.is_ready()).collect();
+        let mut enis: Vec<&Eni> = self.pool().enis().filter(|eni| eni.takes_pods()).collect();
         enis.sort_by_key(|eni| {
             (
                 self.pool().tally(&eni.id).used(),

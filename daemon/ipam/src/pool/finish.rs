@@ -25,20 +25,17 @@ impl Pool {
             .cloned()
             .ok_or(Violation::NoIntent(id))?;
         let verb = intent.action.verb();
+        let outcome = self.credible(outcome);
         match &outcome {
             Outcome::Failed(failure) => self.troubles.note(verb, failure, now),
             _ => self.troubles.clear(verb),
         }
-        if let Outcome::Failed(Failure {
-            kind: FailureKind::Doubtful,
-            ..
-        }) = &outcome
-            && intent.action.is_durable()
+        if let Outcome::Failed(failure) = &outcome
+            && leaves_doubt(&intent, failure.kind)
         {
             if let Some(intent) = self.intents.get_mut(&id) {
-                intent.doubtful = Some(now);
+                intent.doubt(now);
             }
-            self.knowledge.wanted = true;
             return Ok(());
         }
         self.intents.remove(&id);
@@ -49,6 +46,25 @@ impl Pool {
             }
             outcome => self.succeeded(id, intent, outcome, now),
         }
+    }
+
+    /// An answer of Describe without the primary ENI, which is where we run, is no answer.
+    fn credible(&self, outcome: Outcome) -> Outcome {
+        let Outcome::Described(described) = &outcome else {
+            return outcome;
+        };
+        let shown = |eni: &Eni| described.enis.iter().any(|shown| shown.id == eni.id);
+        let mut primary = self
+            .enis
+            .values()
+            .filter(|e| e.ownership == Ownership::Primary);
+        if primary.all(shown) {
+            return outcome;
+        }
+        Outcome::Failed(Failure {
+            kind: FailureKind::Refused,
+            message: "DescribeNetworkInterfaces did not show the primary ENI".to_owned(),
+        })
     }
 
     fn succeeded(
@@ -66,7 +82,10 @@ impl Pool {
                 let eni = self.eni_mut(&eni)?;
                 eni.device_index = device_index;
                 eni.attachment_id = Some(attachment_id);
-                eni.state = EniState::Attaching { since: now };
+                // A Describe may have shown it before the answer came.
+                if eni.state == EniState::Created {
+                    eni.state = EniState::Attaching { since: now };
+                }
                 Ok(())
             }
             (Action::Protect { eni }, Outcome::Done) => {
@@ -80,8 +99,8 @@ impl Pool {
             (Action::Assign { eni, .. }, Outcome::Assigned { addresses }) => {
                 self.hold(&eni, &addresses, now)
             }
-            (Action::Unassign { addresses, .. }, Outcome::Done) => {
-                self.give_back(&addresses, now);
+            (Action::Unassign { eni, addresses }, Outcome::Done) => {
+                self.unassigned(&eni, &addresses, &AddressState::Gone { since: now });
                 Ok(())
             }
             (Action::Detach { eni }, Outcome::Done) => self.detached(&eni),
@@ -112,23 +131,45 @@ impl Pool {
                         .troubles
                         .last(Verb::Attach)
                         .is_some_and(|t| t.failures < ATTACH_TRIES);
-                if let (Some(eni), false) = (self.enis.get_mut(eni), passing) {
+                if let (Some(eni), false) = (self.enis.get_mut(eni), passing)
+                    && eni.state == EniState::Created
+                {
                     eni.state = EniState::Detached;
                 }
                 self.knowledge.wanted = true;
             }
-            Action::Unassign { addresses, .. } => {
-                for ip in addresses {
-                    self.set_state(*ip, AddressState::Free { since: now });
-                }
-                self.knowledge.wanted |= gone || refused;
+            Action::Unassign { eni, addresses } => {
+                let contested = gone || refused;
+                // "Not there" may be true of one of them: then they rest until two Describes have shown the rest.
+                let state = if contested {
+                    AddressState::Quarantined { since: now }
+                } else {
+                    AddressState::Free { since: now }
+                };
+                self.unassigned(eni, addresses, &state);
+                self.knowledge.wanted |= contested;
             }
+            Action::Describe => self.knowledge.wanted = true,
             // Whatever came of it, the ENI is not on this instance any more.
             Action::Detach { eni } if gone => {
                 self.knowledge.wanted |= self.detached(eni).is_err();
             }
-            Action::Delete { eni } if gone => self.forget_eni(eni, now),
-            Action::Assign { .. } | Action::Detach { .. } | Action::Protect { .. } => {
+            // It stays for good, so pods may as well use it: its rules and tables are set up again.
+            Action::Detach { eni } if failure.kind == FailureKind::AccessDenied => {
+                if let Some(eni) = self.enis.get_mut(eni) {
+                    eni.state = EniState::Attaching { since: now };
+                }
+            }
+            Action::Delete { eni } if gone => {
+                // If EC2 only did not know it yet, Describe finds it again.
+                self.forget_eni(eni, now);
+                self.knowledge.wanted = true;
+            }
+            Action::Attach { .. }
+            | Action::Assign { .. }
+            | Action::Detach { .. }
+            | Action::Delete { .. }
+            | Action::Protect { .. } => {
                 self.knowledge.wanted |=
                     gone || refused || failure.kind == FailureKind::AddressLimit;
             }
@@ -204,18 +245,16 @@ impl Pool {
         self.addresses.insert(ip, address);
     }
 
-    pub(super) fn give_back(&mut self, addresses: &[Ipv4Addr], now: Timestamp) {
+    /// An Unassign ended. EC2 may have given one of the addresses to another ENI of ours before its answer came: that
+    /// one is left alone.
+    pub(super) fn unassigned(&mut self, eni: &EniId, addresses: &[Ipv4Addr], state: &AddressState) {
         for ip in addresses {
-            self.set_state(*ip, AddressState::Gone { since: now });
-        }
-    }
-
-    /// Moves an address of which no pod has a part; one that a pod has stays where it is.
-    pub(super) fn set_state(&mut self, ip: Ipv4Addr, state: AddressState) {
-        if let Some(address) = self.addresses.get_mut(&ip)
-            && !matches!(address.state, AddressState::Assigned { .. })
-        {
-            address.state = state;
+            if let Some(address) = self.addresses.get_mut(ip)
+                && address.eni == *eni
+                && address.state == AddressState::Unassigning
+            {
+                address.state = state.clone();
+            }
         }
     }
 
@@ -226,15 +265,20 @@ impl Pool {
         Ok(())
     }
 
-    /// Drops an ENI and all that no pod has of it. Refused silently while a pod has one of its addresses: its wiring
-    /// stands in the kernel, and the address must not reach another pod.
+    /// Drops an ENI and all it has. Not while a pod has one of its addresses: its wiring stands in the kernel, and the
+    /// address must not reach another pod; nor while the answer to a call about it is still to come. Whoever noticed that
+    /// the ENI is gone notices it again.
     pub(super) fn forget_eni(&mut self, eni: &EniId, now: Timestamp) {
-        if self.tally(eni).assigned > 0 {
-            self.knowledge.wanted = true;
+        let under_way = |i: &Intent| i.doubtful.is_none() && i.action.eni() == Some(eni);
+        if self.tally(eni).assigned > 0 || self.intents.values().any(under_way) {
             return;
         }
-        let addresses: Vec<Ipv4Addr> = self.addresses_of(eni).map(|(ip, _)| ip).collect();
-        self.give_back(&addresses, now);
+        for address in self.addresses.values_mut().filter(|a| a.eni == *eni) {
+            if address.is_held() {
+                address.state = AddressState::Gone { since: now };
+                address.missed = None;
+            }
+        }
         self.enis.remove(eni);
         self.intents
             .retain(|_, intent| intent.action.eni() != Some(eni));
@@ -245,4 +289,11 @@ impl Pool {
             .get_mut(eni)
             .ok_or_else(|| Violation::NoEni(eni.clone()))
     }
+}
+
+/// Whether a failure leaves open what the action did: lost answers do, and so does a repeated Create that did not get
+/// as far as its token.
+fn leaves_doubt(intent: &Intent, kind: FailureKind) -> bool {
+    let repeated = intent.doubted && intent.action.verb() == Verb::Create;
+    intent.action.is_durable() && (kind == FailureKind::Doubtful || repeated && !kind.looked())
 }

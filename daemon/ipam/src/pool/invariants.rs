@@ -26,6 +26,9 @@ pub enum Violation {
     /// An ENI is not in the pool.
     #[error("no ENI {0}")]
     NoEni(EniId),
+    /// An ENI stands twice in a snapshot.
+    #[error("an ENI is there twice")]
+    EniTwice,
     /// An action is not under way.
     #[error("no action {} is under way", .0.0)]
     NoIntent(IntentId),

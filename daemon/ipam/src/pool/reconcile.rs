@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::action::{Action, Described, DescribedAttachment, DescribedEni, IntentId, Verb};
+use crate::action::{Action, Described, DescribedAttachment, DescribedEni, Intent, IntentId, Verb};
 use crate::address::{Address, AddressState, Block, Misses, QUARANTINE};
 use crate::eni::{Eni, EniId, EniState, Ownership};
-use crate::ownership::ownership;
+use crate::ownership::{is_leftover, ownership};
 use crate::pool::{Pool, Violation};
 use crate::time::Timestamp;
 
@@ -20,7 +20,6 @@ impl Pool {
         started: Timestamp,
         now: Timestamp,
     ) -> Result<(), Violation> {
-        self.knowledge.wanted = false;
         for shown in &described.enis {
             self.see_eni(shown, now);
         }
@@ -36,23 +35,44 @@ impl Pool {
 
     /// Takes in an ENI: a known one's protection and attachment, an unknown one as a whole.
     fn see_eni(&mut self, shown: &DescribedEni, now: Timestamp) {
-        if let Some(eni) = self.enis.get_mut(&shown.id) {
-            eni.missed = None;
-            if let Some(attachment) = &shown.attachment
-                && eni.state != EniState::Detached
-            {
-                eni.delete_on_termination |= attachment.delete_on_termination;
-                eni.attachment_id = Some(attachment.id.clone());
-                if ownership(shown) == Ownership::Foreign {
-                    // Tagged `no_manage` by somebody meanwhile: its pods stay, nothing else is done with it.
-                    eni.ownership = Ownership::Foreign;
-                }
-            }
-            return;
+        match (&shown.attachment, self.enis.contains_key(&shown.id)) {
+            (Some(attachment), true) => self.see_attached(shown, attachment, now),
+            (Some(attachment), false) => self.meet_attached(shown, attachment, now),
+            (None, true) => self.see_available(shown),
+            (None, false) => self.meet_available(shown, now),
         }
-        match &shown.attachment {
-            Some(attachment) => self.meet_attached(shown, attachment, now),
-            None => self.meet_available(shown, now),
+    }
+
+    fn see_attached(&mut self, shown: &DescribedEni, at: &DescribedAttachment, now: Timestamp) {
+        let deleting =
+            |i: &Intent| i.action.verb() == Verb::Delete && i.action.eni() == Some(&shown.id);
+        let deleting = self.intents.values().any(deleting);
+        let Some(eni) = self.enis.get_mut(&shown.id) else {
+            return;
+        };
+        match eni.state {
+            // An Attach whose answer was lost, or that was refused since it had been done, did it.
+            EniState::Created => eni.state = EniState::Attaching { since: now },
+            // A Detach that seemed done was not: it would be deleted in vain for ever.
+            EniState::Detached if !deleting => eni.state = EniState::Draining,
+            EniState::Detached => return,
+            EniState::Attaching { .. } | EniState::Ready { .. } | EniState::Draining => {}
+        }
+        eni.device_index = at.device_index;
+        eni.delete_on_termination |= at.delete_on_termination;
+        eni.attachment_id = Some(at.id.clone());
+        if ownership(shown) == Ownership::Foreign {
+            // Tagged `no_manage` by somebody meanwhile: its pods stay, nothing else is done with it.
+            eni.ownership = Ownership::Foreign;
+        }
+    }
+
+    /// One that somebody else lays a hand on before it is deleted is theirs.
+    fn see_available(&mut self, shown: &DescribedEni) {
+        if let Some(eni) = self.enis.get_mut(&shown.id)
+            && !is_leftover(shown)
+        {
+            eni.ownership = Ownership::Foreign;
         }
     }
 
@@ -95,7 +115,7 @@ impl Pool {
             .intents
             .values()
             .any(|i| i.action.verb() == Verb::Create);
-        if creating {
+        if creating || !is_leftover(shown) {
             return;
         }
         let eni = Eni {
@@ -149,31 +169,23 @@ impl Pool {
                     }
                 }
             }
-            Action::Unassign { addresses, .. } => {
+            Action::Unassign { eni, addresses } => {
                 for ip in addresses {
                     let still = shown.is_some_and(|s| s.addresses.contains(ip));
                     // Shown, it may still be on its way out: it rests until a second Describe agrees.
-                    self.set_state(
-                        *ip,
-                        if still {
-                            AddressState::Quarantined { since: started }
-                        } else {
-                            AddressState::Gone { since: now }
-                        },
-                    );
-                }
-            }
-            Action::Attach { eni, .. } => {
-                if let (Some(at), Some(eni)) = (attachment, self.enis.get_mut(eni)) {
-                    eni.attachment_id = Some(at.id.clone());
-                    eni.state = EniState::Attaching { since: now };
+                    let state = if still {
+                        AddressState::Quarantined { since: started }
+                    } else {
+                        AddressState::Gone { since: now }
+                    };
+                    self.unassigned(eni, &[*ip], &state);
                 }
             }
             Action::Detach { eni } if attachment.is_none() => {
                 // A stale answer would only make the Delete that follows wait.
                 let _ = self.detached(eni);
             }
-            // Protection was taken over with the ENI; a Delete or Detach that had no effect is planned again.
+            // An attachment and its protection were taken over with the ENI; what had no effect is planned again.
             _ => {}
         }
     }
@@ -285,23 +297,32 @@ impl Pool {
         }
     }
 
-    /// ENIs that should have been shown and were not.
+    /// ENIs that should have been shown, or shown attached, and were not.
     fn miss_enis(&mut self, described: &Described, started: Timestamp, now: Timestamp) {
         let mut lost = Vec::new();
         for (id, eni) in &mut self.enis {
-            let fresh = eni.learned >= started;
-            if fresh || described.enis.iter().any(|shown| &shown.id == id) {
+            if eni.learned >= started {
+                continue;
+            }
+            let shown = described.enis.iter().find(|shown| &shown.id == id);
+            let on_instance = match eni.state {
+                EniState::Attaching { since } | EniState::Ready { since } => since < started,
+                EniState::Created | EniState::Draining | EniState::Detached => !eni.is_managed(),
+            };
+            if shown.is_some_and(|s| s.attachment.is_some() || !on_instance) {
+                eni.missed = None;
                 continue;
             }
             let missed = Misses::more(eni.missed, now);
             eni.missed = Some(missed);
-            // The primary is where we run; an answer without it is no answer.
-            if missed.convincing(now) && eni.ownership != Ownership::Primary {
+            if missed.convincing(now) {
                 lost.push(id.clone());
             }
         }
         for id in lost {
             self.forget_eni(&id, now);
+            // One that somebody took off the instance is still there to be deleted.
+            self.knowledge.wanted |= !self.enis.contains_key(&id);
         }
     }
 }

@@ -52,7 +52,7 @@ impl TryFrom<Snapshot> for Pool {
     type Error = Violation;
 
     fn try_from(snapshot: Snapshot) -> Result<Self, Violation> {
-        let count = snapshot.attachments.len();
+        let (enis, count) = (snapshot.enis.len(), snapshot.attachments.len());
         let pool = Self {
             enis: snapshot
                 .enis
@@ -81,6 +81,9 @@ impl TryFrom<Snapshot> for Pool {
             .filter(|_| pool.attachments.len() != count)
         {
             return Err(Violation::AttachmentExists(twice.key.clone()));
+        }
+        if pool.enis.len() != enis {
+            return Err(Violation::EniTwice);
         }
         pool.check()?;
         Ok(pool)

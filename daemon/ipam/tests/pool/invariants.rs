@@ -70,7 +70,7 @@ fn new_eni(node: &Node, action: &Action, device_index: u32) {
     let there = node.pool.enis().count();
     assert!(there < node.cloud.limits.enis as usize, "{action}: no room");
     for (token, (id, _)) in &node.cloud.tokens {
-        let unknown = node.cloud.enis.contains_key(id) && node.pool.eni(id).is_none();
+        let unknown = node.cloud.enis.contains_key(id) && !node.named_enis.contains(id);
         assert!(!unknown, "{action}, but {id} of {token} is not known yet");
     }
 }
@@ -136,13 +136,14 @@ fn pods_are_safe(node: &Node) {
     }
 }
 
-/// No two ENIs of ours on one place, as far as they are on the instance or will be. (One that a stale answer brought back
-/// to life does not exist, and somebody else may take a place that we have chosen.)
+/// No two ENIs of ours on one place of the instance. (One that a stale answer brought back to life does not exist, and
+/// one that is not attached yet moves to another place when it finds its own taken.)
 fn places_are_unique(node: &Node) {
     let mut places = BTreeSet::new();
     for eni in node.pool.enis() {
         let real = node.cloud.enis.contains_key(&eni.id);
-        if real && eni.is_managed() && eni.state != EniState::Detached {
+        let coming_or_gone = matches!(eni.state, EniState::Created | EniState::Detached);
+        if real && eni.is_managed() && !coming_or_gone {
             let unique = places.insert(eni.device_index);
             assert!(unique, "{} shares place {}", eni.id, eni.device_index);
         }

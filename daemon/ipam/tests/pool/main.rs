@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cloud;
+mod describes;
+mod doubts;
 mod growth;
 mod invariants;
 mod node;
 mod release;
+mod snapshots;
+mod trouble;

@@ -1,7 +1,7 @@
 //! A node to test the core on: it does what the plan says against the small EC2, lets calls end in any order and any
 //! way, starts and stops pods, crashes and reboots. After each step the invariants are checked (`invariants.rs`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub struct Node {
     pub resting: BTreeMap<Ipv4Addr, Timestamp>,
     /// ENIs with an Assign whose answer was lost, and when.
     pub doubts: BTreeMap<EniId, Timestamp>,
+    /// ENIs that an answer to a Create named.
+    pub named_enis: BTreeSet<EniId>,
     /// Events that the pool refused.
     pub violations: Vec<String>,
     /// How many actions of each kind were started.
@@ -80,6 +82,7 @@ impl Node {
             links: Vec::new(),
             resting: BTreeMap::new(),
             doubts: BTreeMap::new(),
+            named_enis: BTreeSet::new(),
             violations: Vec::new(),
             started: BTreeMap::new(),
             last_plan: Plan::default(),
@@ -335,6 +338,9 @@ impl Node {
         if doubtful && let Action::Assign { eni, .. } = &flight.action {
             self.doubts.insert(eni.clone(), self.now);
         }
+        if let Outcome::Created(eni) = &outcome {
+            self.named_enis.insert(eni.id.clone());
+        }
         if matches!(outcome, Outcome::Described(_)) {
             self.doubts.retain(|_, since| *since > flight.started);
         }
@@ -370,6 +376,13 @@ impl Node {
             .filter(|(_, i)| i.action.verb() == Verb::Assign)
             .filter_map(|(_, i)| i.action.eni().map(|eni| (eni.clone(), now)))
             .collect();
+        for (_, intent) in self.pool.intents() {
+            if let Action::Create { token, .. } = &intent.action
+                && let Some((id, _)) = self.cloud.tokens.get(token)
+            {
+                self.named_enis.remove(id);
+            }
+        }
         self.pods = (self.pool.attachments())
             .map(|a| (a.key.clone(), a.address))
             .collect();

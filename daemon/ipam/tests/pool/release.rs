@@ -91,7 +91,7 @@ fn a_refused_unassign_leaves_the_addresses_in_question_until_they_were_seen() {
     let gone = addresses[0];
     node.cloud.eni_mut(&primary_id()).secondary.remove(&gone);
     node.end_the(Verb::Unassign, End::Answer);
-    node.ask(3);
+    node.ask(7);
     node.run(Duration::from_secs(600));
     assert_eq!(node.waiting, 0);
     assert!(

@@ -1,0 +1,141 @@
+//! What a refusal means: the reason that a waiting pod is told, and when the call is made again.
+
+use std::time::Duration;
+
+use ipam::{FailureKind, Reason, Timestamp, Verb};
+
+use crate::growth::M5_LARGE;
+use crate::node::{End, Node};
+
+fn denied(action: &str) -> Reason {
+    Reason::AccessDenied {
+        action: action.to_owned(),
+    }
+}
+
+/// A refusal of Assign: its reason, and the milliseconds until the next try, once and twice in a row.
+fn table(at: Timestamp) -> Vec<(FailureKind, Reason, [u64; 2])> {
+    let until = at.after(Duration::from_secs(1));
+    let said = |kind: FailureKind| Reason::Refused {
+        message: format!("{kind:?}"),
+    };
+    let unreachable = Reason::ApiUnreachable {
+        message: "Unreachable".to_owned(),
+    };
+    let full = Reason::SubnetFull;
+    vec![
+        (FailureKind::SubnetFull, full, [2_000, 4_000]),
+        (
+            FailureKind::Throttled,
+            Reason::Throttled { until },
+            [1_000, 2_000],
+        ),
+        (
+            FailureKind::AccessDenied,
+            denied("AssignPrivateIpAddresses"),
+            [10_000, 20_000],
+        ),
+        (
+            FailureKind::AddressLimit,
+            Reason::AddressLimit,
+            [5_000, 10_000],
+        ),
+        (
+            FailureKind::NoContiguousBlock,
+            Reason::NoContiguousBlock,
+            [2_000, 4_000],
+        ),
+        (FailureKind::Unreachable, unreachable, [200, 400]),
+        (
+            FailureKind::Refused,
+            said(FailureKind::Refused),
+            [2_000, 4_000],
+        ),
+        (
+            FailureKind::NotFound,
+            said(FailureKind::NotFound),
+            [500, 1_000],
+        ),
+    ]
+}
+
+#[test]
+fn a_refused_assign_says_why_and_is_made_again_later_and_later() {
+    let probe = Node::settled(M5_LARGE);
+    for (kind, reason, waits) in table(probe.now) {
+        let mut node = Node::settled(M5_LARGE);
+        // Without another ENI to turn to, so that Assign is all there is.
+        node.settings.max_eni = Some(1);
+        node.ask(4);
+        for (turn, wait) in waits.into_iter().enumerate() {
+            node.end_the(Verb::Assign, End::Refuse(kind));
+            let told = &node.last_plan.reasons;
+            assert!(turn > 0 || told.contains(&reason), "{kind:?}: {told:?}");
+            assert!(!node.under_way().contains(&Verb::Assign), "{kind:?}");
+            let again = node.now.after(Duration::from_millis(wait));
+            while node.now < again {
+                let wake = node.last_plan.wake_at.expect("a wake-up");
+                assert!(wake <= again, "{kind:?}: sleeps too long");
+                node.advance(wake.since(node.now));
+                let made = node.under_way().contains(&Verb::Assign);
+                assert_eq!(made, node.now >= again, "{kind:?} at {}", node.now);
+            }
+        }
+        node.run(Duration::from_secs(120));
+        assert_eq!((node.waiting, node.free()), (0, 2), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_subnet_without_room_for_an_eni_says_so() {
+    let mut node = Node::settled(M5_LARGE);
+    node.ask(8);
+    node.drain();
+    node.cloud.others_take(usize::MAX);
+    node.ask(2);
+    node.drain();
+    assert_eq!(node.waiting, 1);
+    node.run(Duration::from_secs(30));
+    assert_eq!(node.last_plan.reasons.first(), Some(&Reason::SubnetFull));
+    node.cloud.others_give(10);
+    node.run(Duration::from_secs(120));
+    assert_eq!(node.waiting, 0);
+}
+
+#[test]
+fn a_node_that_does_not_know_itself_says_so() {
+    let mut node = Node::new(M5_LARGE, 0, 7);
+    node.ask(1);
+    assert_eq!(node.last_plan.reasons, [Reason::DaemonStarting]);
+    node.end_the(Verb::Describe, End::Refuse(FailureKind::AccessDenied));
+    let reasons = [denied("DescribeNetworkInterfaces"), Reason::DaemonStarting];
+    assert_eq!(node.last_plan.reasons, reasons);
+    let again = node.now.after(Duration::from_secs(10));
+    assert_eq!(node.last_plan.wake_at, Some(again));
+    node.run(Duration::from_secs(20));
+    assert_eq!((node.waiting, node.free()), (0, 2));
+}
+
+#[test]
+fn a_detach_that_is_not_permitted_does_not_keep_the_eni_from_pods() {
+    let mut node = crate::growth::with_pods(M5_LARGE, 27);
+    node.run(Duration::from_secs(5));
+    while node.pods.len() > 3 {
+        node.remove(3, Duration::from_secs(1));
+    }
+    for _ in 0..300 {
+        node.advance(Duration::from_secs(1));
+        while let Some(flight) = node.flights.first() {
+            let end = match flight.action.verb() {
+                Verb::Detach => End::Refuse(FailureKind::AccessDenied),
+                _ => End::Answer,
+            };
+            node.end(0, end);
+        }
+    }
+    assert!(node.started[&Verb::Detach] < 20);
+    assert_eq!(node.cloud.attached().count(), 3);
+    node.ask(20);
+    node.run(Duration::from_secs(30));
+    assert_eq!((node.waiting, node.pods.len()), (0, 23));
+}

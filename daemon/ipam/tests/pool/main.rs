@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod cloud;
+mod convergence;
 mod describes;
 mod doubts;
 mod growth;
 mod invariants;
 mod node;
+mod operations;
+mod properties;
 mod release;
 mod snapshots;
 mod trouble;

@@ -15,6 +15,7 @@ use anyhow::{Context, bail, ensure};
 use e2e::cluster::{Cluster, DAEMON_PATIENCE, Member, shared_address};
 use e2e::mock::{CloudConfig, Latency};
 use e2e::netns::require_netns;
+use e2e::netns::snapshot::Snapshot;
 use e2e::node::pod::Pod;
 use e2e::probe::Patience;
 use e2e::probe::sweep::{Leg, ping_all};
@@ -22,14 +23,18 @@ use e2e::runtime::failure::ChainFailure;
 
 /// How often the daemon is killed at least.
 const KILLS: u32 = 30;
-/// ADDs and DELs between two kills: 300 in all.
-const OPERATIONS: usize = 10;
+/// ADDs and DELs in all, at least.
+const OPERATIONS: u32 = 300;
+/// Of these, at once in each round, with one or two kills among them.
+const AT_ONCE: usize = 10;
 /// 4 ENIs with 14 secondary addresses each.
 const INSTANCE_TYPE: &str = "m5.xlarge";
 /// Fewer live pods than this: only ADDs. More than twice as many: only DELs.
 const FEW: usize = 8;
 /// Short, so that addresses are given out again within the test.
 const COOLDOWN: Duration = Duration::from_secs(3);
+/// As `ip route` shows the table of the pods' routes.
+const POD_TABLE: &str = "table 20512";
 /// "Try again later": the only way in which an ADD may fail because of a crash.
 const TRY_AGAIN: u64 = 11;
 
@@ -67,6 +72,10 @@ struct Ledger {
 }
 
 impl Ledger {
+    fn operations(&self) -> u32 {
+        self.adds + self.refused + self.dels
+    }
+
     fn added(&mut self, pod: Pod) -> anyhow::Result<()> {
         if let Some(freed) = self.freed.remove(&pod.address) {
             ensure!(
@@ -120,7 +129,7 @@ fn run(seed: u64) -> anyhow::Result<()> {
     let member = &cluster.members[0];
     let ledger = Mutex::new(Ledger::default());
     let mut kills = 0;
-    while kills < KILLS {
+    while kills < KILLS || ledger.lock().unwrap().operations() < OPERATIONS {
         kills += round(member, &ledger, &mut dice)?;
         verify(member, &ledger.lock().unwrap())?;
     }
@@ -135,12 +144,39 @@ fn run(seed: u64) -> anyhow::Result<()> {
         ledger.reused
     );
     ensure!(ledger.adds > ledger.refused, "most ADDs were put off");
-    for pod in ledger.live {
+    delete_all(member, ledger.live)
+}
+
+/// The daemon knows none of the pods afterwards, and the kernel has nothing of them.
+fn delete_all(member: &Member, pods: Vec<Pod>) -> anyhow::Result<()> {
+    let traces = traces_of_pods(member)?.len();
+    ensure!(
+        traces >= 2 * pods.len(),
+        "only {traces} links and routes for {} pods",
+        pods.len()
+    );
+    for pod in pods {
         member.node.del_pod(pod)?;
     }
     let left = member.node.status()?.attachments;
     ensure!(left.is_empty(), "attachments without pods: {left:?}");
-    Ok(())
+    Patience::USUAL.retry(|_| {
+        let left = traces_of_pods(member)?;
+        ensure!(left.is_empty(), "left of pods that are gone: {left:?}");
+        Ok(())
+    })
+}
+
+/// The links and routes of pods that a node has.
+fn traces_of_pods(member: &Member) -> anyhow::Result<Vec<String>> {
+    let state = Snapshot::take(member.node.netns())?;
+    let link = |line: &&String| line.starts_with("eni") || line.starts_with("gone");
+    let route = |line: &&String| line.contains(POD_TABLE);
+    let links = state.section("link").iter().filter(link);
+    Ok(links
+        .chain(state.section("route").iter().filter(route))
+        .cloned()
+        .collect())
 }
 
 /// Some operations at once, a kill at a random moment of them, a restart, sometimes a second kill while the daemon is
@@ -171,7 +207,7 @@ fn round(member: &Member, ledger: &Mutex<Ledger>, dice: &mut Dice) -> anyhow::Re
 fn choose(ledger: &mut Ledger, dice: &mut Dice) -> Vec<Operation> {
     let mut operations = Vec::new();
     let mut taken: BTreeSet<String> = ledger.live.iter().map(|pod| pod.name.clone()).collect();
-    for _ in 0..OPERATIONS {
+    for _ in 0..AT_ONCE {
         let live = ledger.live.len();
         let add = live < FEW || (live <= 2 * FEW && dice.below(2) == 0);
         if add {

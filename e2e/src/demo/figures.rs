@@ -114,11 +114,14 @@ pub fn summary(document: &Document) -> String {
     for (action, count) in &document.ec2_calls {
         let _ = writeln!(text, "  {action:<36} {count:>5}");
     }
-    for (verb, times) in [("ADD", document.add_ms), ("DEL", document.del_ms)] {
+    let times = [
+        ("ADD", document.add_ms, "   (waiting for EC2 included)"),
+        ("DEL", document.del_ms, ""),
+    ];
+    for (verb, Percentiles { p50, p99 }, note) in times {
         let _ = writeln!(
             text,
-            "berth-cni {verb}   p50 {:>8.1} ms   p99 {:>8.1} ms",
-            times.p50, times.p99
+            "berth-cni {verb}   p50 {p50:>7.1} ms   p99 {p99:>7.1} ms{note}"
         );
     }
     let held = document.checks.iter().filter(|check| check.ok).count();

@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 
+use anyhow::{Context, bail};
+
 use super::Patience;
-use crate::netns::{Netns, output};
+use crate::netns::Netns;
 
 /// Pings `to` from `from`.
 ///
@@ -31,6 +33,15 @@ pub fn ping_as(
         if let Some(source) = source {
             command.args(["-I", &source.to_string()]);
         }
-        output(command.arg(to.to_string())).map(drop)
+        let output = command
+            .arg(to.to_string())
+            .output()
+            .context("cannot start ping")?;
+        match output.status.code() {
+            Some(0) => Ok(()),
+            // ping(8): 1 means that no reply came
+            Some(1) => bail!("no answer"),
+            _ => bail!("{}", String::from_utf8_lossy(&output.stderr).trim()),
+        }
     })
 }

@@ -1,8 +1,9 @@
-//! Many pings at once: every leg is tried, and all failures are told together.
+//! Many pings at once, whose failures are told together. After some of them the rest is not tried any more: each costs
+//! a probe's whole patience, and the verdict stands.
 
 use std::net::Ipv4Addr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::bail;
@@ -15,6 +16,9 @@ const WORKERS: usize = 8;
 
 /// How many failures an error spells out.
 const SPELT_OUT: usize = 5;
+
+/// After so many failures no further leg is begun.
+const ENOUGH: usize = 16;
 
 /// One ping to send.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +38,15 @@ pub struct Leg<'a> {
 pub fn ping_all(legs: &[Leg<'_>], patience: Patience) -> anyhow::Result<usize> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
+    let failed = || failures.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
         for _ in 0..WORKERS.min(legs.len()) {
             scope.spawn(|| {
-                while let Some(leg) = legs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = ping::ping(leg.from, leg.to, patience)
-                        && let Ok(mut failures) = failures.lock()
-                    {
-                        failures.push(format!(
+                while failed().len() < ENOUGH
+                    && let Some(leg) = legs.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    if let Err(error) = ping::ping(leg.from, leg.to, patience) {
+                        failed().push(format!(
                             "{} -> {}: {}",
                             leg.name,
                             leg.to,
@@ -52,15 +57,15 @@ pub fn ping_all(legs: &[Leg<'_>], patience: Patience) -> anyhow::Result<usize> {
             });
         }
     });
-    let failures = failures.into_inner().unwrap_or_default();
+    let failures = failed();
     if failures.is_empty() {
         return Ok(legs.len());
     }
-    let shown = failures.len().min(SPELT_OUT);
+    let tried = next.into_inner().min(legs.len());
+    let shown = &failures[..failures.len().min(SPELT_OUT)];
     bail!(
-        "{} of {} pings failed: {}",
+        "{} of {tried} pings failed: {}",
         failures.len(),
-        legs.len(),
-        failures[..shown].join("; ")
+        shown.join("; ")
     )
 }

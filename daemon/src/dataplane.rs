@@ -54,7 +54,8 @@ pub trait Dataplane: Send + Sync {
         netns: Option<OwnedFd>,
     ) -> Result<(), DataplaneError>;
 
-    /// The host ends of all pods that stand in the kernel now.
+    /// The host ends of all pods that stand in the kernel now. A link that an ADD left half-made, because its daemon died,
+    /// is no pod's and goes to the reaper.
     async fn observe_pods(&self) -> Result<Vec<ObservedPod>, DataplaneError>;
 }
 

@@ -7,7 +7,7 @@ mod eviction;
 mod removal;
 
 use ipam::PodInterface;
-use ipam::desired::{ALIAS_PREFIX, PodDesired, REAPER_GROUP};
+use ipam::desired::{ALIAS_PREFIX, GROUP_BASE, PodDesired, REAPER_GROUP};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 use std::io;
@@ -54,7 +54,11 @@ impl Pods {
     /// See [`super::Dataplane::observe_pods`].
     pub(super) async fn observe(&self) -> Result<Vec<ObservedPod>, DataplaneError> {
         let table = ipam::desired::POD_TABLE;
-        let links = self.links().await?;
+        let (half_made, links): (Vec<Link>, Vec<Link>) =
+            self.links().await?.into_iter().partition(is_half_made);
+        for link in half_made {
+            self.evict(&link).await?;
+        }
         let routes = self.host.routes(table, None).await;
         let routes = routes.map_err(refused("ip route show table", table))?;
         let pods = links.into_iter().filter_map(|link| {
@@ -122,6 +126,14 @@ impl Pods {
         );
         Ok(())
     }
+}
+
+/// A pod's link whose maker died before it could name the owner. No ADD is under way when this is asked: the verbs about
+/// pods run one after another.
+fn is_half_made(link: &Link) -> bool {
+    // As many groups as the widest mask has ENIs.
+    const GROUPS: std::ops::Range<u32> = GROUP_BASE..GROUP_BASE + 0x80;
+    link.is_veth() && link.alias.is_none() && GROUPS.contains(&link.group)
 }
 
 /// Whether the host link's peer is the link with this index in the namespace behind `netns`. An index alone says little:

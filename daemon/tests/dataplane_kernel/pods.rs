@@ -113,6 +113,63 @@ fn a_half_made_pod_is_completed() {
     });
 }
 
+/// What a daemon leaves that is killed between making a veth and naming its owner.
+fn half_make(node: &Node, pod: &crate::layout::Pod) {
+    let desired = &pod.desired;
+    node.netns.sh(&format!(
+        "ip link add {} address {} group {} type veth peer name eth0 address {} netns {}",
+        desired.host_ifname,
+        desired.host_mac,
+        desired.group,
+        desired.pod_mac,
+        pod.netns.name()
+    ));
+}
+
+#[test]
+fn an_add_that_died_before_it_named_its_link_is_repeated() {
+    let Some(node) = Node::new("unnamed") else {
+        return;
+    };
+    let pod = node.pod("a", 0, 20);
+    half_make(&node, &pod);
+    node.netns.enter(async || {
+        let plane = start();
+        plane.apply_node(&node.desired(&[0])).await.unwrap();
+        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
+    });
+    assert!(node.netns.reaches(pod.desired.address));
+}
+
+#[test]
+fn a_link_without_an_owner_is_no_pod_and_goes() {
+    let Some(node) = Node::new("ownerless") else {
+        return;
+    };
+    let (half, whole) = (node.pod("a", 0, 20), node.pod("b", 0, 21));
+    half_make(&node, &half);
+    node.netns.enter(async || {
+        let plane = start();
+        plane
+            .apply_pod(&whole.desired, whole.netns.fd())
+            .await
+            .unwrap();
+        let pods = plane.observe_pods().await.unwrap();
+        let names: Vec<_> = pods.into_iter().map(|pod| pod.name).collect();
+        assert_eq!(names, [whole.desired.host_ifname.clone()]);
+        // Its retry may come before the reaper.
+        plane
+            .apply_pod(&half.desired, half.netns.fd())
+            .await
+            .unwrap();
+    });
+    assert!(
+        half.netns
+            .sh("ip -4 address show eth0")
+            .contains("10.0.1.20")
+    );
+}
+
 #[test]
 fn an_interface_that_is_not_ours_is_left_alone() {
     let Some(node) = Node::new("exists") else {

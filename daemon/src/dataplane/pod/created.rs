@@ -48,16 +48,17 @@ impl Pods {
                 None => Ok(None),
             };
             let link = link.map_err(refused("ip link show", ifname))?;
-            let Some(link) = link.filter(|link| link.has_alias(&desired.alias)) else {
+            let Some(link) = link.filter(|link| is_of(link, desired)) else {
                 return Err(exists(ifname));
             };
             if !is_peer_of(&self.host, &link, inside.index, netns).await? {
                 return Err(exists(ifname));
             }
-            if link.group != REAPER_GROUP {
+            if link.group != REAPER_GROUP && link.alias.is_some() {
                 return Ok(Some((link, inside)));
             }
-            // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived.
+            // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived. Or cut off
+            // before it had its alias: nothing but the link itself is there yet.
             gone_is_fine(self.host.delete_link(link.index).await)
                 .map_err(refused("ip link delete", &link.name))?;
         }
@@ -195,6 +196,12 @@ fn towards(link: &Link, mac: Mac, mtu: u32, group: Option<u32>) -> LinkChange {
         group: group.filter(|group| link.group != *group),
         ..LinkChange::default()
     }
+}
+
+/// Whether a link is this attachment's: by its alias, or, if its maker died before it could write that, by the MAC that
+/// is made of the alias.
+fn is_of(link: &Link, desired: &PodDesired) -> bool {
+    link.has_alias(&desired.alias) || link.alias.is_none() && link.mac == Some(desired.host_mac)
 }
 
 fn exists(ifname: &str) -> DataplaneError {

@@ -1,0 +1,33 @@
+//! What users rely on, from outside: the real daemon and the real plugin, nodes as namespaces, the mock cloud, packets.
+//!
+//! Each test has a cloud and nodes of its own and is named for the promise that it holds berth to; the modules are by
+//! subject. What holds under `kill -9` at random moments is `crash.rs`'s question, not one of these.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "lifecycle/chained.rs"]
+mod chained;
+#[path = "lifecycle/checkpoint.rs"]
+mod checkpoint;
+#[path = "mock/client.rs"]
+mod client;
+#[path = "lifecycle/fixture.rs"]
+mod fixture;
+#[path = "lifecycle/foreign.rs"]
+mod foreign;
+#[path = "lifecycle/host.rs"]
+mod host;
+#[path = "lifecycle/lost.rs"]
+mod lost;
+#[path = "lifecycle/outage.rs"]
+mod outage;
+#[path = "lifecycle/reasons.rs"]
+mod reasons;
+#[path = "lifecycle/sandboxes.rs"]
+mod sandboxes;
+#[path = "lifecycle/socket.rs"]
+mod socket;
+#[path = "lifecycle/stopping.rs"]
+mod stopping;
+#[path = "lifecycle/watch.rs"]
+mod watch;

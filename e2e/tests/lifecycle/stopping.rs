@@ -1,0 +1,99 @@
+//! SIGTERM in the middle of work: what kubelet does at each update of the DaemonSet.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::ensure;
+use e2e::cluster::DAEMON_PATIENCE;
+use e2e::mock::{Fault, FaultKind};
+use e2e::netns::snapshot::{Change, Snapshot};
+use e2e::node::Node;
+use e2e::node::pod::Pod;
+
+use crate::fixture::{
+    M5_LARGE, SOON, TRY_AGAIN, add_pods, answer, config, eventually, leg, refusal, start,
+    status_json,
+};
+use crate::watch::Watch;
+
+/// What is under way is ended within 5 s; the rest is the machine's.
+const STOPPED: Duration = Duration::from_secs(10);
+/// ADDs that are under way when the signal comes.
+const BURST: usize = 6;
+
+#[test]
+fn sigterm_in_the_middle_of_adds() -> anyhow::Result<()> {
+    let Some(cluster) = start(config("term"), M5_LARGE, 2, &[])? else {
+        return Ok(());
+    };
+    let [member, other] = &cluster.members[..] else {
+        anyhow::bail!("two nodes were asked for")
+    };
+    let node = &member.node;
+    let mut pods = add_pods(member, "old", 3)?;
+    member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+    let before = Snapshot::take(node.netns())?;
+    let watch = Watch::start(pods.iter().flat_map(|pod| {
+        [
+            leg(node.netns(), pod.address),
+            leg(other.node.netns(), pod.address),
+        ]
+    }))?;
+    let slow = FaultKind::Slow { ms: 1_500 };
+    cluster
+        .cloud()
+        .fault(Fault::always("AssignPrivateIpAddresses", slow));
+    let added = restart_among_adds(node, &before)?;
+    watch.finish()?;
+    for result in added {
+        match result {
+            Ok(pod) => pods.push(pod),
+            refused => {
+                let error = refusal(refused)?;
+                ensure!(error.code == TRY_AGAIN, "{error}");
+            }
+        }
+    }
+    cluster.cloud().clear_faults();
+    pods.push(node.add_pod("after", &[])?);
+    member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+    let live: BTreeSet<_> = pods.iter().map(|pod| pod.address).collect();
+    ensure!(live.len() == pods.len(), "an address is with two pods");
+    eventually("daemon and pods agree", SOON, || {
+        let known = node.status()?.attachments;
+        let known: BTreeSet<_> = known.into_iter().map(|known| known.address).collect();
+        ensure!(known == live, "live {live:?}, the daemon knows {known:?}");
+        Ok(())
+    })?;
+    answer(member, &pods)
+}
+
+/// Stops and starts the daemon while ADDs wait. What stood on the host `before` stands there when it is down.
+fn restart_among_adds(node: &Node, before: &Snapshot) -> anyhow::Result<Vec<anyhow::Result<Pod>>> {
+    thread::scope(|scope| {
+        let add = |number| scope.spawn(move || node.add_pod(&format!("burst-{number}"), &[]));
+        let adds: Vec<_> = (0..BURST).map(add).collect();
+        let restarted = eventually("some ADDs wait", SOON, || {
+            let waiting = status_json(node)?["waiting"].as_array().map_or(0, Vec::len);
+            ensure!(waiting > 1, "{waiting} wait");
+            Ok(())
+        })
+        .and_then(|()| node.stop_daemon(STOPPED))
+        .and_then(|()| {
+            let changes = before.changes(&Snapshot::take(node.netns())?);
+            let gone = changes
+                .iter()
+                .find(|change| !matches!(change, Change::Added(..)));
+            ensure!(gone.is_none(), "taken from the host: {gone:?}");
+            // for a while there is no daemon, and the ADDs that were cut off knock again
+            thread::sleep(Duration::from_secs(1));
+            node.start_daemon(DAEMON_PATIENCE)
+        });
+        let joined = adds.into_iter().map(|add| add.join());
+        let added = joined
+            .map(|added| added.expect("an ADD panicked"))
+            .collect();
+        restarted.map(|()| added)
+    })
+}

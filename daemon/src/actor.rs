@@ -4,17 +4,20 @@
 //! takes time is an effect: a future that ends in an [`Effect`], which is taken in like anything else. What happens in
 //! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
 //!
-//! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `startup` how a node is got to know, `effects`
-//! what touches the world.
+//! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` how a
+//! node is got to know, `effects` what touches the world.
 
 mod add;
 mod del;
 mod effects;
 mod failure;
 mod handle;
+mod layout;
 mod planner;
 mod reporting;
 mod startup;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 pub use effects::Ports;
@@ -39,6 +42,7 @@ use add::{AddJob, GaveUp};
 use del::DelJob;
 use effects::Effect;
 use handle::Command;
+use layout::Layouts;
 
 /// How many events are taken in before their checkpoint is written: a burst shares one write, but nobody waits for ever.
 const TURN: usize = 256;
@@ -77,6 +81,8 @@ impl Job {
 pub struct Actor {
     pool: Pool,
     facts: Option<NodeFacts>,
+    /// The instance that the checkpoint is of, until metadata has said who we are.
+    claimed: Option<String>,
     settings: Arc<Settings>,
     ports: Ports,
     store: StoreHandle,
@@ -97,6 +103,7 @@ pub struct Actor {
     attached: BTreeMap<u32, EniId>,
     /// Whether the node's layout stands: before that no pod is wired.
     laid_out: bool,
+    layouts: Layouts,
     /// Whether pods that live in the kernel have been looked for.
     observed: bool,
     reasons: Vec<Reason>,
@@ -172,6 +179,11 @@ impl Actor {
         self.seq + 1
     }
 
+    /// Whether the disk has the state as it is.
+    fn is_written(&self) -> bool {
+        !self.dirty && self.store.durable().borrow().seq >= self.seq
+    }
+
     fn write(&mut self) {
         if !self.dirty {
             return;
@@ -235,15 +247,19 @@ impl Actor {
     fn effect(&mut self, effect: Effect) {
         match effect {
             Effect::Wired { key, links, stored } => self.wired(&key, links, stored),
-            Effect::Undone { key, failure } => self.undone(&key, failure),
+            Effect::Undone {
+                key,
+                removed,
+                failure,
+            } => self.undone(&key, removed, failure),
             Effect::Unwired { key, result } => self.unwired(&key, result),
             Effect::Released { key, stored } => self.released(&key, stored),
             Effect::LinkUp { id, eni, result } => self.link_up(id, eni, result),
-            Effect::NodeApplied { connected, result } => self.node_applied(connected, result),
+            Effect::NodeApplied { awaiting, result } => self.node_applied(awaiting, result),
             Effect::Performed { id, outcome } => self.performed(id, outcome),
             Effect::Identified(result) => self.identified(result),
             Effect::Observed(result) => self.observed(result),
-            Effect::Swept => self.swept(),
+            Effect::Swept { clean } => self.swept(clean),
             Effect::Retry(what) => self.retry(what),
         }
     }

@@ -228,20 +228,27 @@ impl Actor {
         };
         let (dataplane, key) = (self.ports.dataplane.clone(), key.clone());
         self.run_effect(async move {
-            if let Err(error) = dataplane.remove_pod(&removal, None).await {
-                // Its DEL, or the next ADD that meets the link, takes it away.
+            let gone = dataplane.remove_pod(&removal, None).await;
+            if let Err(error) = &gone {
                 warn!(%key, %error, "links of an undone attachment not removed");
             }
-            Effect::Undone { key, failure }
+            Effect::Undone {
+                key,
+                removed: gone.is_ok(),
+                failure,
+            }
         });
     }
 
-    pub(super) fn undone(&mut self, key: &AttachmentKey, failure: Option<Outcome>) {
+    /// An attachment whose links could not be removed keeps its address until its DEL, or its next ADD.
+    pub(super) fn undone(&mut self, key: &AttachmentKey, removed: bool, failure: Option<Outcome>) {
         let until = self.now().after(self.settings.pool.cooldown);
-        self.note(Event::Released {
-            key: key.clone(),
-            until,
-        });
+        if removed {
+            self.note(Event::Released {
+                key: key.clone(),
+                until,
+            });
+        }
         self.changed();
         let job = self
             .working

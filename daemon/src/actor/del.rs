@@ -19,11 +19,17 @@ pub(super) struct DelJob {
 }
 
 impl Actor {
-    /// An attachment that is not known is gone already: that is success (CNI spec, DEL).
+    /// An attachment that is not known is gone already: that is success (CNI spec, DEL), once it is so on disk too.
     pub(super) fn begin_del(&mut self, mut job: DelJob) {
         let key = translate::key(&job.request.id);
         let Some((known, removal)) = self.find(&key) else {
-            return self.answer_del(&key, job, Outcome::Deleted);
+            if self.is_written() {
+                return self.answer_del(&key, job, Outcome::Deleted);
+            }
+            if let Some(working) = self.working.get_mut(&key) {
+                working.del = Some(job);
+            }
+            return self.await_release(key);
         };
         let (dataplane, netns) = (self.ports.dataplane.clone(), job.netns.take());
         if let Some(working) = self.working.get_mut(&key) {
@@ -64,16 +70,20 @@ impl Actor {
             Ok(known) => {
                 let until = self.now().after(self.settings.pool.cooldown);
                 self.note(Event::Released { key: known, until });
-                let (seq, durable, key) = (self.changed(), self.store.durable(), key.clone());
-                self.run_effect(async move {
-                    Effect::Released {
-                        key,
-                        stored: effects::durable(durable, seq).await,
-                    }
-                });
+                self.await_release(key.clone());
             }
             Err(error) => self.end_del(key, failure::removal(&error)),
         }
+    }
+
+    fn await_release(&mut self, key: AttachmentKey) {
+        let (seq, durable) = (self.changed(), self.store.durable());
+        self.run_effect(async move {
+            Effect::Released {
+                key,
+                stored: effects::durable(durable, seq).await,
+            }
+        });
     }
 
     /// The release is on disk, or not: the address rests either way, and the runtime asks again.

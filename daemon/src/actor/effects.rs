@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, InstanceLimits, Metadata};
+use ec2::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, Metadata};
 use ipam::action::Described;
 use ipam::desired::NodeDesired;
 use ipam::ownership::INSTANCE_TAG;
 use ipam::{AttachmentKey, EniId, IntentId, Outcome};
 use tokio::sync::watch;
 
+use super::layout::Awaiting;
 use super::translate;
 use crate::clock::Clock;
 use crate::dataplane::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval};
@@ -38,9 +39,10 @@ pub(super) enum Effect {
         links: Result<PodLinks, DataplaneError>,
         stored: Result<(), String>,
     },
-    /// The links of an ADD that failed are gone.
+    /// The links of an ADD that failed are gone, or could not be removed.
     Undone {
         key: AttachmentKey,
+        removed: bool,
         failure: Option<berth_cni::contract::Outcome>,
     },
     /// The links of a DEL are gone; the key is the one the pool knows.
@@ -59,17 +61,17 @@ pub(super) enum Effect {
         eni: EniId,
         result: Result<(), String>,
     },
-    /// The node's layout stands; `connected` is the action that this ends.
+    /// The node's layout stands, or not.
     NodeApplied {
-        connected: Option<IntentId>,
+        awaiting: Awaiting,
         result: Result<Changes, DataplaneError>,
     },
     /// An action ended.
     Performed { id: IntentId, outcome: Outcome },
     /// Instance metadata and the type's limits, or why not.
     Identified(Result<Identified, String>),
-    /// Links that no state named are gone.
-    Swept,
+    /// Links that no state named are gone, or one of them could not be removed.
+    Swept { clean: bool },
     /// The pods that the kernel has now.
     Observed(Result<Vec<ObservedPod>, DataplaneError>),
     /// Something at start-up is to be tried again.
@@ -131,13 +133,9 @@ pub(super) async fn link_up(ports: Ports, id: IntentId, eni: EniId, mac: ipam::M
 }
 
 /// Makes the node look as desired.
-pub(super) async fn apply_node(
-    ports: Ports,
-    desired: NodeDesired,
-    connected: Option<IntentId>,
-) -> Effect {
+pub(super) async fn apply_node(ports: Ports, desired: NodeDesired, awaiting: Awaiting) -> Effect {
     Effect::NodeApplied {
-        connected,
+        awaiting,
         result: ports.dataplane.apply_node(&desired).await,
     }
 }
@@ -179,12 +177,14 @@ async fn limits_of(ports: &Ports, instance_type: &str) -> Result<InstanceLimits,
 
 /// Removes links of pods that no state names.
 pub(super) async fn sweep(ports: Ports, leftovers: Vec<PodRemoval>) -> Effect {
+    let mut clean = true;
     for removal in leftovers {
         if let Err(error) = ports.dataplane.remove_pod(&removal, None).await {
             tracing::warn!(alias = %removal.alias, %error, "leftover link not removed");
+            clean = false;
         }
     }
-    Effect::Swept
+    Effect::Swept { clean }
 }
 
 /// The calls to EC2, each once.
@@ -209,7 +209,6 @@ pub(super) enum Call {
     },
     Detach {
         attachment: String,
-        layout: Option<NodeDesired>,
     },
     Delete {
         eni: String,
@@ -249,7 +248,11 @@ pub(super) async fn call(ports: &Ports, facts: &NodeFacts, call: Call) -> Outcom
             .unassign_private_ip_addresses(&eni, &addresses)
             .await
             .map(|()| Outcome::Done),
-        Call::Detach { attachment, layout } => detach(ports, &attachment, layout).await,
+        Call::Detach { attachment } => ports
+            .ec2
+            .detach_network_interface(&attachment)
+            .await
+            .map(|()| Outcome::Done),
         Call::Delete { eni } => ports
             .ec2
             .delete_network_interface(&eni)
@@ -258,24 +261,6 @@ pub(super) async fn call(ports: &Ports, facts: &NodeFacts, call: Call) -> Outcom
         Call::Describe => return describe(ports, facts).await,
     };
     outcome.unwrap_or_else(|error| Outcome::Failed(translate::failure(&error)))
-}
-
-/// Takes the ENI's rules and routes away before its link goes with the detachment.
-async fn detach(
-    ports: &Ports,
-    attachment: &str,
-    layout: Option<NodeDesired>,
-) -> Result<Outcome, Ec2Error> {
-    if let Some(layout) = layout
-        && let Err(error) = ports.dataplane.apply_node(&layout).await
-    {
-        tracing::warn!(%error, "layout of a detaching ENI not removed");
-    }
-    ports
-        .ec2
-        .detach_network_interface(attachment)
-        .await
-        .map(|()| Outcome::Done)
 }
 
 async fn describe(ports: &Ports, facts: &NodeFacts) -> Outcome {

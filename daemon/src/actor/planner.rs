@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use ipam::ownership::{DESCRIPTION_PREFIX, INSTANCE_TAG};
-use ipam::{Action, Demand, EniId, Event, IntentId, Outcome, View, desired};
+use ipam::{Action, Demand, EniId, Event, IntentId, Outcome, Verb, View};
 use tracing::{info, warn};
 
 use super::effects::{self, Call, Effect};
 use super::{Actor, translate};
-use crate::dataplane::{Changes, DataplaneError};
 
 /// Tag with the time of creation, which aws-node's sweep reads before it deletes an available ENI.
 const CREATED_AT_TAG: &str = "node.k8s.amazonaws.com/createdAt";
@@ -63,6 +62,8 @@ impl Actor {
             return self.performed(id, Outcome::Failed(failure));
         };
         let seq = action.is_durable().then(|| self.changed());
+        // Its rules and routes go before its link goes with the detachment.
+        let draining = (action.verb() == Verb::Detach).then(|| self.without_draining());
         let (ports, durable) = (self.ports.clone(), self.store.durable());
         self.run_effect(async move {
             if let Some(seq) = seq
@@ -73,6 +74,9 @@ impl Actor {
                     id,
                     outcome: Outcome::Failed(translate::local(message)),
                 };
+            }
+            if let Some(laid_out) = draining {
+                let _ = laid_out.await;
             }
             Effect::Performed {
                 id,
@@ -116,7 +120,6 @@ impl Actor {
             },
             Action::Detach { eni } => Call::Detach {
                 attachment: attachment(eni)?,
-                layout: self.layout_without(Some(eni)),
             },
             Action::Delete { eni } => Call::Delete { eni: eni.0.clone() },
             Action::Describe => Call::Describe,
@@ -170,66 +173,5 @@ impl Actor {
             // What a Describe tells may complete the layout.
             self.retry(effects::Retry::LayOut);
         }
-    }
-
-    /// The link of an ENI is there: the node's layout is extended by it.
-    pub(super) fn link_up(&mut self, id: IntentId, eni: EniId, result: Result<(), String>) {
-        if let Err(error) = result {
-            return self.performed(id, Outcome::Failed(translate::local(error)));
-        }
-        self.linked.insert(eni);
-        match self.layout_without(None) {
-            Some(layout) => {
-                self.run_effect(effects::apply_node(self.ports.clone(), layout, Some(id)))
-            }
-            None => self.performed(
-                id,
-                Outcome::Failed(translate::local("no primary ENI".to_owned())),
-            ),
-        }
-    }
-
-    pub(super) fn node_applied(
-        &mut self,
-        connected: Option<IntentId>,
-        result: Result<Changes, DataplaneError>,
-    ) {
-        match (&result, connected) {
-            (Ok(changes), _) => {
-                info!(?changes, "node laid out");
-                self.laid_out = true;
-            }
-            // Everything else stands; the ENI without a link is waited for by its own action.
-            (Err(DataplaneError::NoLink { mac }), _) => {
-                warn!(%mac, "node laid out but for an ENI without a link");
-                self.laid_out = true;
-            }
-            (Err(error), None) => {
-                warn!(%error, "node not laid out");
-                self.retry_later(effects::Retry::LayOut);
-            }
-            (Err(_), Some(_)) => {}
-        }
-        if let Some(id) = connected {
-            let outcome = match result {
-                Ok(_) => Outcome::Done,
-                Err(error) => Outcome::Failed(translate::local(error.to_string())),
-            };
-            self.performed(id, outcome);
-        }
-    }
-
-    /// The node's layout with all ENIs whose link is there, except one that is about to go.
-    pub(super) fn layout_without(&self, going: Option<&EniId>) -> Option<desired::NodeDesired> {
-        let facts = self.facts.as_ref()?;
-        let standing = self.pool.enis().filter(|eni| {
-            let usable = eni.is_ready() || matches!(eni.state, ipam::EniState::Attaching { .. });
-            // One that has pods has a link, whatever this process has seen of it.
-            let linked = eni.device_index == 0
-                || self.linked.contains(&eni.id)
-                || self.pool.tally(&eni.id).assigned > 0;
-            eni.is_managed() && usable && linked && Some(&eni.id) != going
-        });
-        desired::node(standing, &facts.vpc_cidrs, &self.settings.network)
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::effects::{self, Effect, Identified, Ports, Retry};
+use super::layout::Layouts;
 use super::{Actor, Handle, translate};
 use crate::dataplane::{DataplaneError, ObservedPod, PodRemoval};
 use crate::node::NodeFacts;
@@ -63,11 +64,12 @@ impl Start {
     pub fn actor(self) -> (Actor, Handle) {
         let (sender, commands) = mpsc::unbounded_channel();
         let now = self.ports.clock.now();
-        let (pool, facts) = resume(self.state, &self.boot_id, now);
+        let resumed = resume(self.state, &self.boot_id, now);
         let actor = Actor {
             observed: false,
-            pool,
-            facts,
+            pool: resumed.pool,
+            facts: resumed.facts,
+            claimed: resumed.claimed,
             settings: self.settings,
             ports: self.ports,
             store: self.store,
@@ -83,6 +85,7 @@ impl Start {
             linked: BTreeSet::new(),
             attached: BTreeMap::new(),
             laid_out: false,
+            layouts: Layouts::default(),
             reasons: Vec::new(),
             wake_at: None,
             ec2_calls: BTreeMap::new(),
@@ -92,15 +95,20 @@ impl Start {
     }
 }
 
+/// What a checkpoint is worth.
+#[derive(Default)]
+struct Resumed {
+    pool: Pool,
+    facts: Option<NodeFacts>,
+    claimed: Option<String>,
+}
+
 /// The pool from the disk, as it is after a restart. A state that contradicts itself is not used: what lives in the
-/// kernel is found there.
-fn resume(
-    state: Option<Persisted>,
-    boot_id: &str,
-    now: ipam::Timestamp,
-) -> (Pool, Option<NodeFacts>) {
+/// kernel is found there. Within a boot the machine cannot have become another one; after it, metadata has to agree
+/// first, since an image of a used disk may have been started.
+fn resume(state: Option<Persisted>, boot_id: &str, now: ipam::Timestamp) -> Resumed {
     let Some(state) = state else {
-        return (Pool::default(), None);
+        return Resumed::default();
     };
     let same_boot = state.boot_id == boot_id;
     let restored = Pool::try_from(state.pool).and_then(|mut pool| {
@@ -108,10 +116,14 @@ fn resume(
         Ok(pool)
     });
     match restored {
-        Ok(pool) => (pool, state.node),
+        Ok(pool) => Resumed {
+            pool,
+            claimed: state.node.as_ref().map(|node| node.instance_id.clone()),
+            facts: state.node.filter(|_| same_boot),
+        },
         Err(violation) => {
             error!(%violation, "the checkpoint contradicts itself and is not used; live pods are looked for in the kernel");
-            (Pool::default(), None)
+            Resumed::default()
         }
     }
 }
@@ -146,16 +158,7 @@ impl Actor {
                     async move { Effect::Observed(ports.dataplane.observe_pods().await) },
                 );
             }
-            Retry::LayOut => {
-                // Pods live here, but not all ENIs are known yet: a layout without those would cut them off.
-                let partial =
-                    !self.pool.knowledge().complete && self.pool.attachments().next().is_some();
-                if let (Some(layout), false, true) =
-                    (self.layout_without(None), partial, self.observed)
-                {
-                    self.run_effect(effects::apply_node(ports, layout, None));
-                }
-            }
+            Retry::LayOut => self.lay_out_first(),
         }
     }
 
@@ -166,7 +169,7 @@ impl Actor {
         });
     }
 
-    /// Metadata said who we are. A checkpoint of another instance (an image of a used disk) is worth nothing here.
+    /// Metadata said who we are. A checkpoint of another instance is worth nothing here.
     pub(super) fn identified(&mut self, result: Result<Identified, String>) {
         let facts = match result {
             Ok(identified) => {
@@ -178,11 +181,7 @@ impl Actor {
                 return self.retry_later(Retry::Identify);
             }
         };
-        if self
-            .facts
-            .as_ref()
-            .is_some_and(|old| old.instance_id != facts.instance_id)
-        {
+        if (self.claimed.take()).is_some_and(|claimed| claimed != facts.instance_id) {
             error!(instance = %facts.instance_id, "the checkpoint is another instance's and is not used");
             self.pool = Pool::default();
         }
@@ -218,12 +217,16 @@ impl Actor {
             self.run_effect(effects::sweep(self.ports.clone(), leftovers));
         } else {
             unknown.for_each(|pod| self.recover(&pod));
-            self.swept();
+            self.swept(true);
         }
     }
 
-    /// The kernel has no pods but those that the pool knows.
-    pub(super) fn swept(&mut self) {
+    /// The kernel has no pods but those that the pool knows. Until then no address is given to a pod: it could be one
+    /// that a link which is still there has.
+    pub(super) fn swept(&mut self, clean: bool) {
+        if !clean {
+            return self.retry_later(Retry::Observe);
+        }
         self.observed = true;
         self.changed();
         self.retry(Retry::LayOut);

@@ -1,7 +1,7 @@
 //! A stateful stand-in for the kernel, for tests of whoever drives it: pods by alias, links that appear when told, faults
-//! and delays on demand, and a record of what was asked.
+//! and delays on demand, a record of what was asked, and a list of what must never be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,31 @@ pub struct FakeDataplane {
     links: watch::Sender<BTreeMap<Mac, u32>>,
 }
 
-/// One call, recorded when it takes effect or fails.
+/// What is asked of the kernel; faults and delays are ordered by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// [`Dataplane::apply_node`].
+    ApplyNode,
+    /// [`Dataplane::wait_link`].
+    WaitLink,
+    /// [`Dataplane::apply_pod`].
+    ApplyPod,
+    /// [`Dataplane::remove_pod`].
+    RemovePod,
+    /// [`Dataplane::observe_pods`].
+    ObservePods,
+}
+
+/// How the kernel refuses, without effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It says no.
+    Refused,
+    /// The pod has an interface of that name.
+    InterfaceExists,
+}
+
+/// One call, recorded when it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// With the MACs of the ENIs.
@@ -41,9 +65,10 @@ struct State {
     pods: BTreeMap<String, ObservedPod>,
     node: Option<NodeDesired>,
     next_ifindex: u32,
-    failures: u32,
-    delay: Duration,
+    faults: BTreeMap<Verb, VecDeque<Fault>>,
+    delays: BTreeMap<Verb, Duration>,
     operations: Vec<Operation>,
+    wrongs: Vec<String>,
 }
 
 impl Default for FakeDataplane {
@@ -59,15 +84,6 @@ impl Default for FakeDataplane {
 }
 
 impl FakeDataplane {
-    /// A node with these ENI links.
-    pub fn with_links(macs: impl IntoIterator<Item = Mac>) -> Self {
-        let fake = Self::default();
-        for mac in macs {
-            fake.add_link(mac);
-        }
-        fake
-    }
-
     /// An ENI's link appears.
     pub fn add_link(&self, mac: Mac) {
         self.links.send_modify(|links| {
@@ -83,19 +99,23 @@ impl FakeDataplane {
         });
     }
 
-    /// The next `count` changes of pods or the node are refused, without effect.
-    pub fn fail_next(&self, count: u32) {
-        self.state().failures = count;
+    /// The next `count` calls of `verb` are refused.
+    pub fn fail_next(&self, verb: Verb, fault: Fault, count: usize) {
+        let mut state = self.state();
+        let queue = state.faults.entry(verb).or_default();
+        queue.extend(std::iter::repeat_n(fault, count));
     }
 
-    /// Every call takes this long, by tokio's clock.
-    pub fn set_delay(&self, delay: Duration) {
-        self.state().delay = delay;
+    /// Each call of `verb` that begins from now on takes this long, by tokio's clock; its effect is half-way.
+    pub fn set_delay(&self, verb: Verb, delay: Duration) {
+        self.state().delays.insert(verb, delay);
     }
 
-    /// A pod that a predecessor left.
-    pub fn add_pod(&self, pod: ObservedPod) {
-        self.state().pods.insert(pod.alias.clone(), pod);
+    /// The machine reboots: no pod, no layout.
+    pub fn reboot(&self) {
+        let mut state = self.state();
+        state.pods.clear();
+        state.node = None;
     }
 
     /// The pods that stand, by alias.
@@ -113,29 +133,100 @@ impl FakeDataplane {
         self.state().operations.clone()
     }
 
+    /// What was asked and must never be: an address at two pods, a pod on an ENI that the layout lacks.
+    pub fn wrongs(&self) -> Vec<String> {
+        self.state().wrongs.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the time, records, and fails if that was ordered.
-    async fn enter(&self, operation: Operation) -> Result<(), DataplaneError> {
-        let delay = self.state().delay;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+    /// One call: recorded, delayed, refused if that was ordered. The effect is in the middle of the delay, so that a
+    /// caller that is gone by the answer may or may not have caused it.
+    async fn call<T>(
+        &self,
+        verb: Verb,
+        operation: Operation,
+        effect: impl FnOnce(&mut State) -> T + Send,
+    ) -> Result<T, DataplaneError> {
+        let (half, fault) = {
+            let mut state = self.state();
+            let fault = state.faults.get_mut(&verb).and_then(VecDeque::pop_front);
+            state.operations.push(operation.clone());
+            (
+                state.delays.get(&verb).copied().unwrap_or_default() / 2,
+                fault,
+            )
+        };
+        tokio::time::sleep(half).await;
+        if let Some(fault) = fault {
+            return Err(refusal(fault, &operation));
         }
-        let mut state = self.state();
-        let object = format!("{operation:?}");
-        state.operations.push(operation);
-        match state.failures.checked_sub(1) {
-            None => Ok(()),
-            Some(left) => {
-                state.failures = left;
-                Err(DataplaneError::Netlink {
-                    step: "fault on demand",
-                    object,
-                    source: std::io::ErrorKind::PermissionDenied.into(),
-                })
+        let done = effect(&mut self.state());
+        tokio::time::sleep(half).await;
+        Ok(done)
+    }
+}
+
+fn refusal(fault: Fault, operation: &Operation) -> DataplaneError {
+    match fault {
+        Fault::Refused => DataplaneError::Netlink {
+            step: "fault on demand",
+            object: format!("{operation:?}"),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        },
+        Fault::InterfaceExists => DataplaneError::InterfaceExists {
+            ifname: "eth0".to_owned(),
+        },
+    }
+}
+
+impl State {
+    /// Answers whether anything changed.
+    fn lay_out(&mut self, desired: NodeDesired) -> bool {
+        let laid_out = |group: u32| desired.enis.iter().any(|eni| eni.group == group);
+        for pod in self.pods.values().filter(|pod| !laid_out(pod.group)) {
+            self.wrongs
+                .push(format!("a layout without the ENI of {pod:?}"));
+        }
+        let changed = self.node.as_ref() != Some(&desired);
+        self.node = Some(desired);
+        changed
+    }
+
+    fn wire(&mut self, desired: &PodDesired) -> PodLinks {
+        let laid_out = |node: &NodeDesired| node.enis.iter().any(|e| e.group == desired.group);
+        if !self.node.as_ref().is_some_and(laid_out) {
+            self.wrongs
+                .push(format!("{} wired before its ENI", desired.alias));
+        }
+        let rival =
+            |pod: &&ObservedPod| pod.address == Some(desired.address) && pod.alias != desired.alias;
+        if let Some(rival) = self.pods.values().find(rival) {
+            self.wrongs
+                .push(format!("{} has the address of {rival:?}", desired.alias));
+        }
+        let ifindex = match self.pods.get(&desired.alias) {
+            Some(pod) => pod.ifindex,
+            None => {
+                self.next_ifindex += 1;
+                self.next_ifindex
             }
+        };
+        let pod = ObservedPod {
+            ifindex,
+            name: desired.host_ifname.clone(),
+            alias: desired.alias.clone(),
+            group: desired.group,
+            address: Some(desired.address),
+        };
+        self.pods.insert(desired.alias.clone(), pod);
+        PodLinks {
+            host_ifindex: ifindex,
+            host_ifname: desired.host_ifname.clone(),
+            host_mac: desired.host_mac,
+            pod_mac: desired.pod_mac,
         }
     }
 }
@@ -144,8 +235,12 @@ impl FakeDataplane {
 impl Dataplane for FakeDataplane {
     async fn apply_node(&self, desired: &NodeDesired) -> Result<Changes, DataplaneError> {
         let macs: Vec<Mac> = desired.enis.iter().map(|eni| eni.mac).collect();
-        self.enter(Operation::ApplyNode(macs.clone())).await?;
-        let changed = self.state().node.replace(desired.clone()).as_ref() != Some(desired);
+        let operation = Operation::ApplyNode(macs.clone());
+        let changed = self
+            .call(Verb::ApplyNode, operation, |state| {
+                state.lay_out(desired.clone())
+            })
+            .await?;
         let links = self.links.borrow();
         match macs.into_iter().find(|mac| !links.contains_key(mac)) {
             Some(mac) => Err(DataplaneError::NoLink { mac }),
@@ -157,7 +252,8 @@ impl Dataplane for FakeDataplane {
     }
 
     async fn wait_link(&self, mac: Mac) -> Result<u32, DataplaneError> {
-        self.enter(Operation::WaitLink(mac)).await?;
+        self.call(Verb::WaitLink, Operation::WaitLink(mac), |_| ())
+            .await?;
         let mut links = self.links.subscribe();
         let found = links.wait_for(|links| links.contains_key(&mac)).await;
         let found = found.map_err(|_| DataplaneError::Stopped)?;
@@ -169,31 +265,9 @@ impl Dataplane for FakeDataplane {
         desired: &PodDesired,
         _netns: OwnedFd,
     ) -> Result<PodLinks, DataplaneError> {
-        let alias = desired.alias.clone();
-        self.enter(Operation::ApplyPod(alias.clone(), desired.address))
-            .await?;
-        let mut state = self.state();
-        let ifindex = match state.pods.get(&alias) {
-            Some(pod) => pod.ifindex,
-            None => {
-                state.next_ifindex += 1;
-                state.next_ifindex
-            }
-        };
-        let pod = ObservedPod {
-            ifindex,
-            name: desired.host_ifname.clone(),
-            alias: alias.clone(),
-            group: desired.group,
-            address: Some(desired.address),
-        };
-        state.pods.insert(alias, pod);
-        Ok(PodLinks {
-            host_ifindex: ifindex,
-            host_ifname: desired.host_ifname.clone(),
-            host_mac: desired.host_mac,
-            pod_mac: desired.pod_mac,
-        })
+        let operation = Operation::ApplyPod(desired.alias.clone(), desired.address);
+        self.call(Verb::ApplyPod, operation, |state| state.wire(desired))
+            .await
     }
 
     async fn remove_pod(
@@ -201,13 +275,17 @@ impl Dataplane for FakeDataplane {
         pod: &PodRemoval,
         _netns: Option<OwnedFd>,
     ) -> Result<(), DataplaneError> {
-        self.enter(Operation::RemovePod(pod.alias.clone())).await?;
-        self.state().pods.remove(&pod.alias);
-        Ok(())
+        let operation = Operation::RemovePod(pod.alias.clone());
+        self.call(Verb::RemovePod, operation, |state| {
+            state.pods.remove(&pod.alias);
+        })
+        .await
     }
 
     async fn observe_pods(&self) -> Result<Vec<ObservedPod>, DataplaneError> {
-        self.enter(Operation::ObservePods).await?;
-        Ok(self.state().pods.values().cloned().collect())
+        self.call(Verb::ObservePods, Operation::ObservePods, |state| {
+            state.pods.values().cloned().collect()
+        })
+        .await
     }
 }

@@ -1,0 +1,137 @@
+//! The node's layout, applied one at a time and always as it should be by then: a slow one must not take back what a
+//! later one did. What the layout is made of is `ipam`'s.
+
+use ipam::{EniId, EniState, IntentId, Mac, Outcome, desired};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::effects::{self, Retry};
+use super::{Actor, translate};
+use crate::dataplane::{Changes, DataplaneError};
+
+/// What waits for a layout.
+#[derive(Default)]
+pub(super) struct Layouts {
+    /// Whether one is being applied.
+    applying: bool,
+    /// Whether another one is due after it.
+    due: bool,
+    /// What the next one ends.
+    next: Awaiting,
+}
+
+/// What a layout ends.
+#[derive(Default)]
+pub(super) struct Awaiting {
+    /// Connects of these ENIs.
+    connects: Vec<IntentId>,
+    /// Dropped when the ENIs that are about to go stand in it no more.
+    detaches: Vec<oneshot::Sender<()>>,
+}
+
+impl Actor {
+    /// Has the layout applied, now or after the one that is being applied.
+    pub(super) fn lay_out(&mut self) {
+        if self.layouts.applying {
+            self.layouts.due = true;
+            return;
+        }
+        let Some(layout) = self.layout() else {
+            return;
+        };
+        self.layouts.applying = true;
+        self.layouts.due = false;
+        let awaiting = std::mem::take(&mut self.layouts.next);
+        self.run_effect(effects::apply_node(self.ports.clone(), layout, awaiting));
+    }
+
+    /// The layout for the first time, or again after it failed. Pods may live here while not all ENIs are known yet: a
+    /// layout without those would cut them off.
+    pub(super) fn lay_out_first(&mut self) {
+        let partial = !self.pool.knowledge().complete && self.pool.attachments().next().is_some();
+        if self.observed && !partial {
+            self.lay_out();
+        }
+    }
+
+    /// The link of an ENI is there: the layout is extended by it.
+    pub(super) fn link_up(&mut self, id: IntentId, eni: EniId, result: Result<(), String>) {
+        if let Err(error) = result {
+            return self.performed(id, Outcome::Failed(translate::local(error)));
+        }
+        self.linked.insert(eni);
+        self.layouts.next.connects.push(id);
+        self.lay_out();
+    }
+
+    /// Takes an ENI that is about to go, and is marked so, out of the layout. The answer resolves, with an error, when
+    /// that is done or has failed.
+    pub(super) fn without_draining(&mut self) -> oneshot::Receiver<()> {
+        let (detach, done) = oneshot::channel();
+        self.layouts.next.detaches.push(detach);
+        self.lay_out();
+        done
+    }
+
+    pub(super) fn node_applied(
+        &mut self,
+        awaiting: Awaiting,
+        result: Result<Changes, DataplaneError>,
+    ) {
+        self.layouts.applying = false;
+        match &result {
+            Ok(changes) => {
+                info!(?changes, "node laid out");
+                self.laid_out = true;
+            }
+            // Everything else stands; the ENI without a link is waited for by its own action.
+            Err(DataplaneError::NoLink { mac }) => {
+                warn!(%mac, "node laid out but for an ENI without a link");
+                self.laid_out = true;
+            }
+            Err(error) => {
+                warn!(%error, "node not laid out");
+                if !self.laid_out {
+                    self.retry_later(Retry::LayOut);
+                }
+            }
+        }
+        for id in awaiting.connects {
+            let outcome = self.connected(id, &result);
+            self.performed(id, outcome);
+        }
+        if self.layouts.due {
+            self.lay_out();
+        }
+    }
+
+    /// What a layout means for one of the ENIs that wait for it: another one's missing link is not its trouble.
+    fn connected(&self, id: IntentId, result: &Result<Changes, DataplaneError>) -> Outcome {
+        match result {
+            Ok(_) => Outcome::Done,
+            Err(DataplaneError::NoLink { mac }) if self.mac_of(id).is_some_and(|m| m != *mac) => {
+                Outcome::Done
+            }
+            Err(error) => Outcome::Failed(translate::local(error.to_string())),
+        }
+    }
+
+    fn mac_of(&self, id: IntentId) -> Option<Mac> {
+        let (_, intent) = self.pool.intents().find(|(other, _)| *other == id)?;
+        Some(self.pool.eni(intent.action.eni()?)?.mac)
+    }
+
+    /// The node's layout with all ENIs whose link is there and that stay.
+    fn layout(&self) -> Option<desired::NodeDesired> {
+        let facts = self.facts.as_ref()?;
+        let standing = self.pool.enis().filter(|eni| {
+            let usable = eni.is_ready() || matches!(eni.state, EniState::Attaching { .. });
+            // One that has pods has a link, whatever this process has seen of it.
+            let linked = eni.device_index == 0
+                || self.linked.contains(&eni.id)
+                || self.pool.tally(&eni.id).assigned > 0;
+            eni.is_managed() && usable && linked
+        });
+        desired::node(standing, &facts.vpc_cidrs, &self.settings.network)
+    }
+}

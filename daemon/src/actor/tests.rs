@@ -1,0 +1,21 @@
+//! The actor against a cloud, a kernel and a disk in memory, under paused time. `node` is the fixture; the other files
+//! are the themes. Nothing here looks into the actor: requests go in by its handle, and what counts is the answer, the
+//! state of the world and the report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod add;
+mod crash;
+mod del;
+mod disk;
+mod doubt;
+mod growth;
+mod invariants;
+mod kernel;
+mod layout;
+mod node;
+mod reasons;
+mod recovery;
+mod restart;
+mod stop;
+mod strangers;
+mod waiting;

@@ -4,8 +4,8 @@
 //! takes time is an effect: a future that ends in an [`Effect`], which is taken in like anything else. What happens in
 //! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
 //!
-//! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` how a
-//! node is got to know, `effects` what touches the world.
+//! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` and
+//! `recovery` how a node and its pods are got to know, `effects` what touches the world.
 
 mod add;
 mod del;
@@ -14,6 +14,7 @@ mod failure;
 mod handle;
 mod layout;
 mod planner;
+mod recovery;
 mod reporting;
 mod startup;
 #[cfg(test)]
@@ -43,6 +44,7 @@ use del::DelJob;
 use effects::Effect;
 use handle::Command;
 use layout::Layouts;
+use recovery::Recovery;
 
 /// How many events are taken in before their checkpoint is written: a burst shares one write, but nobody waits for ever.
 const TURN: usize = 256;
@@ -104,8 +106,7 @@ pub struct Actor {
     /// Whether the node's layout stands: before that no pod is wired.
     laid_out: bool,
     layouts: Layouts,
-    /// Whether pods that live in the kernel have been looked for.
-    observed: bool,
+    recovery: Recovery,
     reasons: Vec<Reason>,
     wake_at: Option<Timestamp>,
     ec2_calls: BTreeMap<String, u64>,

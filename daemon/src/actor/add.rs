@@ -101,7 +101,7 @@ impl Actor {
 
     /// Takes an ADD as far as its wiring; gives it back if it must wait.
     fn try_serve(&mut self, job: AddJob) -> Option<AddJob> {
-        if !self.laid_out || !self.observed {
+        if !self.laid_out || !self.recovery.done {
             return Some(job);
         }
         let key = translate::key(&job.request.id);
@@ -289,7 +289,7 @@ impl Actor {
 
     /// What the ADDs that wait are waiting for.
     pub(super) fn waits_for(&self) -> Reason {
-        if !self.laid_out || !self.observed {
+        if !self.laid_out || !self.recovery.done {
             return Reason::DaemonStarting;
         }
         self.reasons.first().cloned().unwrap_or(Reason::Timeout)

@@ -22,7 +22,9 @@ impl Actor {
     /// An attachment that is not known is gone already: that is success (CNI spec, DEL), once it is so on disk too.
     pub(super) fn begin_del(&mut self, mut job: DelJob) {
         let key = translate::key(&job.request.id);
-        let Some((known, removal)) = self.find(&key) else {
+        let unnamed = |removal| (key.clone(), removal);
+        let found = self.find(&key);
+        let Some((known, removal)) = found.or_else(|| self.unnamed(&key).map(unnamed)) else {
             if self.is_written() {
                 return self.answer_del(&key, job, Outcome::Deleted);
             }
@@ -69,7 +71,9 @@ impl Actor {
         match result {
             Ok(known) => {
                 let until = self.now().after(self.settings.pool.cooldown);
-                self.note(Event::Released { key: known, until });
+                if self.pool.attachment(&known).is_some() {
+                    self.note(Event::Released { key: known, until });
+                }
                 self.await_release(key.clone());
             }
             Err(error) => self.end_del(key, failure::removal(&error)),

@@ -48,8 +48,9 @@ impl Actor {
     /// The layout for the first time, or again after it failed. Pods may live here while not all ENIs are known yet: a
     /// layout without those would cut them off.
     pub(super) fn lay_out_first(&mut self) {
-        let partial = !self.pool.knowledge().complete && self.pool.attachments().next().is_some();
-        if self.observed && !partial {
+        let live = self.recovery.lost || self.pool.attachments().next().is_some();
+        let partial = !self.pool.knowledge().complete && live;
+        if self.recovery.done && !partial {
             self.lay_out();
         }
     }

@@ -18,7 +18,7 @@ impl Actor {
         let Some(facts) = self.facts.clone() else {
             return;
         };
-        if self.stopping.is_some() || !self.observed {
+        if self.stopping.is_some() || !self.recovery.done {
             return;
         }
         let demand = Demand {
@@ -169,8 +169,10 @@ impl Actor {
         let now = self.now();
         self.note(Event::Finished { id, outcome, now });
         self.changed();
-        if !self.laid_out {
-            // What a Describe tells may complete the layout.
+        // What a Describe tells may name the ENIs of lost pods, or complete the layout.
+        if self.recovery.lost {
+            self.retry(effects::Retry::Observe);
+        } else if !self.laid_out {
             self.retry(effects::Retry::LayOut);
         }
     }

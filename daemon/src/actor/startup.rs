@@ -2,22 +2,19 @@
 //! socket: an ADD that comes too early waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use ipam::desired::pod::alias_of;
-use ipam::desired::{ALIAS_PREFIX, GROUP_BASE};
-use ipam::{Attachment, AttachmentKey, Event, PodInterface, Pool, Snapshot};
+use ipam::{Event, Pool, Snapshot};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::effects::{self, Effect, Identified, Ports, Retry};
 use super::layout::Layouts;
+use super::recovery::Recovery;
 use super::{Actor, Handle, translate};
-use crate::dataplane::{DataplaneError, ObservedPod, PodRemoval};
 use crate::node::NodeFacts;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
@@ -25,8 +22,6 @@ use crate::store::checkpoint::{Allocation, CheckpointError, encode};
 
 /// Version of our part of the checkpoint.
 pub const SCHEMA: u32 = 1;
-/// Network name of the shipped configuration, for pods found in the kernel, which does not tell it.
-const DEFAULT_NETWORK: &str = "aws-cni";
 /// Between two tries to learn something at start-up.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -39,6 +34,9 @@ pub struct Persisted {
     pub boot_id: String,
     /// The node.
     pub node: Option<NodeFacts>,
+    /// Whether pods may live that the pool does not name, since an earlier state was lost.
+    #[serde(default)]
+    pub lost: bool,
     /// The pool.
     pub pool: Snapshot,
 }
@@ -66,7 +64,7 @@ impl Start {
         let now = self.ports.clock.now();
         let resumed = resume(self.state, &self.boot_id, now);
         let actor = Actor {
-            observed: false,
+            recovery: Recovery::new(resumed.lost),
             pool: resumed.pool,
             facts: resumed.facts,
             claimed: resumed.claimed,
@@ -101,6 +99,16 @@ struct Resumed {
     pool: Pool,
     facts: Option<NodeFacts>,
     claimed: Option<String>,
+    lost: bool,
+}
+
+impl Resumed {
+    fn nothing() -> Self {
+        Self {
+            lost: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// The pool from the disk, as it is after a restart. A state that contradicts itself is not used: what lives in the
@@ -108,7 +116,7 @@ struct Resumed {
 /// first, since an image of a used disk may have been started.
 fn resume(state: Option<Persisted>, boot_id: &str, now: ipam::Timestamp) -> Resumed {
     let Some(state) = state else {
-        return Resumed::default();
+        return Resumed::nothing();
     };
     let same_boot = state.boot_id == boot_id;
     let restored = Pool::try_from(state.pool).and_then(|mut pool| {
@@ -117,28 +125,15 @@ fn resume(state: Option<Persisted>, boot_id: &str, now: ipam::Timestamp) -> Resu
     });
     match restored {
         Ok(pool) => Resumed {
+            lost: state.lost || !pool.knowledge().complete,
             pool,
             claimed: state.node.as_ref().map(|node| node.instance_id.clone()),
             facts: state.node.filter(|_| same_boot),
         },
         Err(violation) => {
             error!(%violation, "the checkpoint contradicts itself and is not used; live pods are looked for in the kernel");
-            Resumed::default()
+            Resumed::nothing()
         }
-    }
-}
-
-/// A pod's link that no state names: what an ADD left that was cut off.
-fn leftover(pod: ObservedPod) -> PodRemoval {
-    let ifname = pod.alias.rsplit('/').next().unwrap_or_default().to_owned();
-    let address = pod.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-    warn!(link = %pod.name, alias = %pod.alias, %address, "link of an unanswered ADD is removed");
-    PodRemoval {
-        alias: pod.alias,
-        host_ifindex: Some(pod.ifindex),
-        interface: PodInterface::Created,
-        ifname,
-        address,
     }
 }
 
@@ -184,6 +179,7 @@ impl Actor {
         if (self.claimed.take()).is_some_and(|claimed| claimed != facts.instance_id) {
             error!(instance = %facts.instance_id, "the checkpoint is another instance's and is not used");
             self.pool = Pool::default();
+            self.recovery = Recovery::new(true);
         }
         info!(instance = %facts.instance_id, instance_type = %facts.instance_type, "node identified");
         let primary = Box::new(facts.primary_eni(self.now()));
@@ -196,85 +192,6 @@ impl Actor {
         self.retry(Retry::LayOut);
     }
 
-    /// The pods that the kernel has. With a state of ours, a link it does not name belongs to an ADD that was never
-    /// answered, since answers come after the write; without one, it is all we know of a pod that lives.
-    pub(super) fn observed(&mut self, result: Result<Vec<ObservedPod>, DataplaneError>) {
-        let pods = match result {
-            Ok(pods) => pods,
-            Err(error) => {
-                warn!(%error, "pods in the kernel not read");
-                return self.retry_later(Retry::Observe);
-            }
-        };
-        if self.observed || self.facts.is_none() {
-            // Without facts neither the pods' ENIs nor the node's layout are known: identification asks again.
-            return;
-        }
-        let known: BTreeSet<String> = self.pool.attachments().map(|a| alias_of(&a.key)).collect();
-        let unknown = pods.into_iter().filter(|pod| !known.contains(&pod.alias));
-        if self.pool.knowledge().complete {
-            let leftovers = unknown.map(leftover).collect();
-            self.run_effect(effects::sweep(self.ports.clone(), leftovers));
-        } else {
-            unknown.for_each(|pod| self.recover(&pod));
-            self.swept(true);
-        }
-    }
-
-    /// The kernel has no pods but those that the pool knows. Until then no address is given to a pod: it could be one
-    /// that a link which is still there has.
-    pub(super) fn swept(&mut self, clean: bool) {
-        if !clean {
-            return self.retry_later(Retry::Observe);
-        }
-        self.observed = true;
-        self.changed();
-        self.retry(Retry::LayOut);
-    }
-
-    /// A live pod keeps its address. Its ENI is the one of its group.
-    fn recover(&mut self, pod: &ObservedPod) {
-        let now = self.now();
-        let eni = self
-            .attached
-            .get(&pod.group.wrapping_sub(GROUP_BASE))
-            .cloned();
-        let names = pod
-            .alias
-            .strip_prefix(ALIAS_PREFIX)
-            .and_then(|names| names.split_once('/'));
-        let (Some(eni), Some(address), Some((container_id, ifname))) = (eni, pod.address, names)
-        else {
-            error!(link = %pod.name, alias = %pod.alias, "a pod's link is there, but not where it belongs");
-            return;
-        };
-        let key = AttachmentKey {
-            network: DEFAULT_NETWORK.to_owned(),
-            container_id: container_id.to_owned(),
-            ifname: ifname.to_owned(),
-        };
-        warn!(attachment = %key, %address, eni = %eni, "live pod found in the kernel");
-        let attachment = Attachment {
-            key,
-            pod: None,
-            invocation: String::new(),
-            interface: PodInterface::Created,
-            veth_prefix: None,
-            mtu: None,
-            netns: String::new(),
-            address,
-            eni,
-            since: now,
-            wall_nanos: u64::try_from(self.ports.clock.wall().as_nanos()).unwrap_or(u64::MAX),
-            answered: true,
-            host_ifindex: Some(pod.ifindex),
-        };
-        self.note(Event::Recovered {
-            attachment: Box::new(attachment),
-            now,
-        });
-    }
-
     /// The checkpoint: aws-node's allocations, and our part.
     pub(super) fn document(&self) -> Result<Vec<u8>, CheckpointError> {
         let allocations: Vec<Allocation> =
@@ -283,6 +200,7 @@ impl Actor {
             schema: SCHEMA,
             boot_id: self.boot_id.clone(),
             node: self.facts.clone(),
+            lost: self.recovery.lost,
             pool: self.pool.snapshot(),
         };
         encode(&allocations, &persisted)

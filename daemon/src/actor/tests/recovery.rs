@@ -1,10 +1,12 @@
 //! The checkpoint is lost or corrupt while pods live: they keep their addresses, which nobody else gets, and their network.
 
+use berth_cni::contract::Outcome;
 use ec2::fake::FakeSetup;
 use tokio::time::sleep;
 
 use super::invariants::{Live, live};
-use super::node::{A_WHILE, MINUTE, Node, SECOND, failed};
+use super::node::{A_WHILE, MILLISECOND, MINUTE, Node, SECOND, failed};
+use crate::dataplane::fake::Verb;
 
 /// Twelve pods on two ENIs, and a daemon that has lost its state.
 async fn lost() -> (Node, Live) {
@@ -44,7 +46,7 @@ async fn a_recovered_pod_is_deleted_and_its_address_rests() {
     for (sandbox, network) in [("p0", "aws-cni"), ("p11", "another-name")] {
         let address = live.remove(sandbox).unwrap();
         let outcome = node.del_in(network, sandbox).await.unwrap();
-        assert_eq!(outcome, berth_cni::contract::Outcome::Deleted);
+        assert_eq!(outcome, Outcome::Deleted);
         let report = node.report().await;
         let state = report.enis.iter().find_map(|eni| eni.held.get(&address));
         assert!(
@@ -98,6 +100,55 @@ async fn a_crash_during_the_recovery_recovers_again() {
     node.restart().await;
     sleep(A_WHILE).await;
     node.cloud.set_unreachable(false);
+    sleep(5 * MINUTE).await;
+    node.assert_sound(&live).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eni_that_metadata_does_not_list_yet_keeps_its_pods() {
+    let (mut node, live) = lost().await;
+    let second = node.cloud.holdings().into_keys().nth(1).unwrap();
+    node.cloud.set_hidden_from_metadata(&second, true);
+    node.boot_with(None);
+    sleep(MINUTE).await;
+    assert_eq!(node.kernel.wrongs(), Vec::<String>::new());
+    node.cloud.set_hidden_from_metadata(&second, false);
+    sleep(10 * MINUTE).await;
+    node.assert_sound(&live).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_of_an_eni_that_is_not_known_yet_are_not_taken_for_leftovers_after_a_crash() {
+    let (mut node, live) = lost().await;
+    node.disk = Default::default();
+    let second = node.cloud.holdings().into_keys().nth(1).unwrap();
+    node.cloud.set_hidden_from_metadata(&second, true);
+    node.kernel.set_delay(Verb::ObservePods, SECOND);
+    node.boot_with(None);
+    // EC2 has answered and that is written, but the pods have not been looked for again.
+    while node.disk.written().is_empty() || !node.on_disk().pool.knowledge.complete {
+        sleep(100 * MILLISECOND).await;
+    }
+    assert!(node.on_disk().pool.attachments.len() < live.len());
+    node.restart().await;
+    sleep(MINUTE).await;
+    node.assert_sound(&live).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_deleted_before_it_is_found_does_not_come_back() {
+    let (mut node, mut live) = lost().await;
+    node.cloud.set_metadata_away(true);
+    node.kernel.set_delay(Verb::RemovePod, SECOND);
+    node.boot_with(None);
+    node.deleted("p0").await;
+    // Seen while its link is on its way out.
+    let late = node.del("p1");
+    node.cloud.set_metadata_away(false);
+    node.kernel.set_delay(Verb::ObservePods, SECOND / 2);
+    assert_eq!(late.await.unwrap(), Outcome::Deleted);
+    live.remove("p0");
+    live.remove("p1");
     sleep(5 * MINUTE).await;
     node.assert_sound(&live).await;
 }

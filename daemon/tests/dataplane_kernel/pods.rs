@@ -155,8 +155,8 @@ fn a_link_without_an_owner_is_no_pod_and_goes() {
             .await
             .unwrap();
         let pods = plane.observe_pods().await.unwrap();
-        let names: Vec<_> = pods.into_iter().map(|pod| pod.name).collect();
-        assert_eq!(names, [whole.desired.host_ifname.clone()]);
+        let aliases: Vec<&str> = pods.iter().map(|pod| pod.alias.as_str()).collect();
+        assert_eq!(aliases, [whole.desired.alias.as_str()]);
         // Its retry may come before the reaper.
         plane
             .apply_pod(&half.desired, half.netns.fd())

@@ -96,6 +96,9 @@ fn lost_reply_of_attach() -> anyhow::Result<()> {
     let Some((cluster, _pods)) = lose("attach", ATTACH, PER_ENI + 1)? else {
         return Ok(());
     };
+    // EC2 was asked what had come of it, not asked for it again
+    let attaches = calls(&cluster, ATTACH);
+    ensure!(attaches.len() == 1, "attached blindly: {attaches:?}");
     one_more_eni(&cluster)
 }
 

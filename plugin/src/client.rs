@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request};
+use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request, STOPPING};
 use crate::error::{Error, code};
 use crate::frame::{Connection, FrameError};
 
@@ -36,6 +36,8 @@ pub(crate) enum AskError {
     Away { socket: PathBuf, source: io::Error },
     /// The connection ended before the answer; whether the request was carried out is open.
     Cut(FrameError),
+    /// It is on its way out and did nothing.
+    Stopping,
     /// The deadline passed without an answer.
     Silent,
     /// The socket cannot be used.
@@ -44,6 +46,13 @@ pub(crate) enum AskError {
     OtherProtocol { theirs: u32 },
     /// The answer cannot be understood.
     Garbled(String),
+}
+
+impl AskError {
+    /// Whether there is no daemon to answer, now or any more: another one may be there in a moment.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Cut(_) | Self::Stopping)
+    }
 }
 
 impl Daemon {
@@ -79,11 +88,11 @@ impl Daemon {
         let mut last_contact = Instant::now();
         loop {
             let lost = match self.exchange(&request, netns) {
-                Err(lost @ (AskError::Away { .. } | AskError::Cut(_))) => lost,
+                Err(lost) if lost.is_away() => lost,
                 settled => return settled,
             };
             let now = Instant::now();
-            if matches!(lost, AskError::Cut(_)) {
+            if !matches!(lost, AskError::Away { .. }) {
                 last_contact = now;
             }
             if now + RETRY_EVERY >= self.deadline.min(last_contact + AWAY_LIMIT) {
@@ -160,7 +169,10 @@ fn decode(body: &[u8]) -> Result<Outcome, AskError> {
         });
     }
     let reply: Reply = serde_json::from_slice(body).map_err(garbled)?;
-    Ok(reply.outcome)
+    match reply.outcome {
+        Outcome::Failed(failure) if failure.reason == STOPPING => Err(AskError::Stopping),
+        outcome => Ok(outcome),
+    }
 }
 
 /// 128 random bits as hex.
@@ -179,6 +191,7 @@ impl fmt::Display for AskError {
                 socket.display()
             ),
             Self::Cut(error) => write!(f, "berthd ended the connection without an answer: {error}"),
+            Self::Stopping => write!(f, "berthd stops, and no other has come"),
             Self::Silent => write!(f, "berthd did not answer in time"),
             Self::Unusable { socket, source } => {
                 write!(f, "cannot talk to berthd on {}: {source}", socket.display())
@@ -195,7 +208,7 @@ impl fmt::Display for AskError {
 impl From<AskError> for Error {
     fn from(error: AskError) -> Self {
         let (code, advice) = match error {
-            AskError::Away { .. } | AskError::Cut(_) => {
+            AskError::Away { .. } | AskError::Cut(_) | AskError::Stopping => {
                 (code::TRY_AGAIN, "is the berth pod of this node running?")
             }
             AskError::Silent => (

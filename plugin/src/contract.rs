@@ -21,6 +21,10 @@ pub const TOMBSTONE_DIR: &str = "/run/berth/tombstones";
 /// The largest frame, in bytes: as much as the plugin accepts on stdin.
 pub const MAX_FRAME: usize = 8 << 20;
 
+/// [`Failure::reason`] of a daemon that is on its way out and has done nothing: as good as one that is away already, so
+/// the plugin asks the next one.
+pub const STOPPING: &str = "DaemonStopping";
+
 /// One request. `invocation` names the plugin process that asks: a request repeated by the same process after a
 /// lost connection converges on what the first one did, one from another process is a second ADD.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

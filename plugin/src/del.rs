@@ -27,9 +27,7 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let daemon = Daemon::new(&paths.socket, call.deadline)?;
     let netns = netns.as_ref().map(AsFd::as_fd);
     match ask(&daemon, &request, netns) {
-        Err(away @ (AskError::Away { .. } | AskError::Cut(_))) => {
-            bury(&daemon, &request, netns, &paths, &away)
-        }
+        Err(away) if away.is_away() => bury(&daemon, &request, netns, &paths, &away),
         answered => settle(answered),
     }
 }
@@ -69,7 +67,7 @@ fn bury(
             let _ = tombstone::remove(&paths.tombstones, &request.id);
             Ok(())
         }
-        Err(AskError::Away { .. } | AskError::Cut(_)) => buried.map_err(|error| {
+        Err(still) if still.is_away() => buried.map_err(|error| {
             let dir = paths.tombstones.display();
             Error::new(
                 code::TRY_AGAIN,

@@ -1,6 +1,6 @@
 //! How failures are told to the runtime: the one mapping to CNI error codes.
 
-use berth_cni::contract::{Failure, Outcome};
+use berth_cni::contract::{Failure, Outcome, STOPPING};
 use ipam::Reason;
 
 use crate::dataplane::DataplaneError;
@@ -37,7 +37,7 @@ pub(super) fn no_address(reason: &Reason) -> Outcome {
 pub(super) fn stopping() -> Outcome {
     failed(
         TRY_AGAIN,
-        "DaemonStarting",
+        STOPPING,
         "berthd is restarting".to_owned(),
         Reason::DaemonStarting.remedy(),
     )
@@ -59,7 +59,7 @@ pub(super) fn dataplane(error: &DataplaneError) -> Outcome {
         DataplaneError::InterfaceExists { .. } | DataplaneError::UnusableInterface { .. } => {
             (CONFLICT, "InterfaceConflict")
         }
-        DataplaneError::Stopped => (TRY_AGAIN, "DaemonStarting"),
+        DataplaneError::Stopped => (TRY_AGAIN, STOPPING),
         DataplaneError::Netlink { .. }
         | DataplaneError::Netns { .. }
         | DataplaneError::NoLink { .. }

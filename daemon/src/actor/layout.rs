@@ -126,12 +126,15 @@ impl Actor {
     fn layout(&self) -> Option<desired::NodeDesired> {
         let facts = self.facts.as_ref()?;
         let standing = self.pool.enis().filter(|eni| {
-            let usable = eni.is_ready() || matches!(eni.state, EniState::Attaching { .. });
-            // One that has pods has a link, whatever this process has seen of it.
-            let linked = eni.device_index == 0
-                || self.linked.contains(&eni.id)
-                || self.pool.tally(&eni.id).assigned > 0;
-            eni.is_managed() && usable && linked
+            let attached = matches!(
+                eni.state,
+                EniState::Ready { .. } | EniState::Attaching { .. }
+            );
+            // One that has pods has a link, whatever this process has seen of it, and keeps its layout, whosever it has
+            // become since.
+            let has_pods = self.pool.tally(&eni.id).assigned > 0;
+            let linked = eni.device_index == 0 || self.linked.contains(&eni.id);
+            attached && (has_pods || eni.is_managed() && linked)
         });
         desired::node(standing, &facts.vpc_cidrs, &self.settings.network)
     }

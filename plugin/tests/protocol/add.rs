@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use berth_cni::contract::{AddRequest, Ask, AttachmentId, Interface, PROTOCOL, Request};
 
-use crate::daemon::{Act, Place, Seen, failure};
+use crate::daemon::{Act, Place, Seen, failure, stopping};
 use crate::namespace::{Namespace, identity};
 use crate::plugin::{CONTAINER, Call};
 
@@ -122,6 +122,19 @@ fn an_add_that_loses_its_connection_repeats_itself_under_the_same_name() {
     );
     Call::new("ADD", &place).netns(netns.path()).run().result();
     assert_ne!(daemon.only().request.invocation, first);
+}
+
+#[test]
+fn an_add_that_meets_a_daemon_on_its_way_out_asks_the_next_one() {
+    let Some(netns) = Namespace::new() else {
+        return;
+    };
+    let place = Place::new();
+    let daemon = place.listen(vec![stopping(), stopping(), Act::Obey]);
+    Call::new("ADD", &place).netns(netns.path()).run().result();
+    let seen = daemon.seen();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(seen.iter().all(|again| again.request == seen[0].request));
 }
 
 #[test]

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use berth_cni::contract::{Added, Ask, DelRequest, Failure, Outcome, PROTOCOL, Reply, Request};
+use berth_cni::contract::{
+    Added, Ask, DelRequest, Failure, Outcome, PROTOCOL, Reply, Request, STOPPING,
+};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tempfile::TempDir;
 
@@ -145,6 +147,16 @@ pub fn failure(code: u32, msg: &str, details: &str) -> Act {
         reason: "SubnetFull".into(),
         msg: msg.into(),
         details: details.into(),
+    }))
+}
+
+/// What a daemon answers that is on its way out.
+pub fn stopping() -> Act {
+    Act::Answer(Outcome::Failed(Failure {
+        code: 11,
+        reason: STOPPING.into(),
+        msg: "berthd is restarting".into(),
+        details: String::new(),
     }))
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use berth_cni::contract::{Ask, AttachmentId, DelRequest, PodName};
 use serde_json::json;
 
-use crate::daemon::{Act, Place, failure};
+use crate::daemon::{Act, Place, failure, stopping};
 use crate::namespace::{Namespace, identity};
 use crate::plugin::{CONTAINER, Call, config_with};
 
@@ -125,6 +125,15 @@ fn d07_the_tombstone_is_taken_back_when_the_second_attempt_succeeds() {
     assert!(seen.iter().all(|seen| seen.descriptors.len() == 1));
     assert!(place.tombstones().exists());
     assert!(place.buried().is_empty());
+}
+
+#[test]
+fn d07_a_daemon_on_its_way_out_leaves_the_tombstone_to_the_next_one() {
+    let place = Place::new();
+    let daemon = place.listen(vec![stopping()]);
+    del(&place).run().silent();
+    assert_eq!(daemon.seen().len(), 2);
+    assert_eq!(place.buried(), [(TOMBSTONE.to_owned(), request())]);
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
     } else {
         planner.because(Reason::DaemonStarting);
     }
+    planner.retried();
     planner.cooling();
     planner.plan
 }
@@ -110,6 +111,30 @@ impl<'a> Planner<'a> {
         self.because(trouble.reason.clone());
         self.wake(trouble.until);
         true
+    }
+
+    /// While a call that failed is made again, who waits for it still waits for the same reason.
+    fn retried(&mut self) {
+        if self.view.demand.waiting == 0 {
+            return;
+        }
+        for verb in [
+            Verb::Describe,
+            Verb::Assign,
+            Verb::Create,
+            Verb::Attach,
+            Verb::Connect,
+        ] {
+            let made = self.intents(verb).next().is_some()
+                || self
+                    .plan
+                    .actions
+                    .iter()
+                    .any(|(_, action)| action.verb() == verb);
+            if let (true, Some(trouble)) = (made, self.pool().troubles().last(verb)) {
+                self.because(trouble.reason.clone());
+            }
+        }
     }
 
     fn because(&mut self, reason: Reason) {

@@ -28,9 +28,23 @@ impl Pool {
             self.see_addresses(shown, &described.in_use, started, now);
         }
         self.miss_enis(described, started, now);
+        if self.enis.values().any(|eni| self.has_lost_its_place(eni)) {
+            // It goes to another one, where nothing has failed yet.
+            self.troubles.clear(Verb::Attach);
+        }
         self.knowledge.described = Some(started);
         self.knowledge.complete = true;
         Ok(())
+    }
+
+    /// Whether somebody else's ENI stands where this one was to be attached.
+    fn has_lost_its_place(&self, eni: &Eni) -> bool {
+        let there = |other: &Eni| {
+            other.id != eni.id
+                && other.device_index == eni.device_index
+                && other.state != EniState::Detached
+        };
+        eni.state == EniState::Created && self.enis.values().any(there)
     }
 
     /// Takes in an ENI: a known one's protection and attachment, an unknown one as a whole.

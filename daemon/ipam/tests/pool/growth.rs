@@ -177,6 +177,34 @@ fn foreign_enis_count_and_keep_their_places() {
 }
 
 #[test]
+fn an_eni_whose_place_was_taken_goes_to_another_one_as_soon_as_that_is_known() {
+    let mut node = with_pods(M5_LARGE, 8);
+    node.ask(2);
+    node.run(SECOND / 2);
+    while !node.under_way().contains(&Verb::Attach) {
+        node.advance(SECOND);
+        let first = node.under_way()[0];
+        node.end_the(first, End::Answer);
+    }
+    node.cloud.foreign("trunk", false);
+    // The rests between the tries grow; Describe is asked within 5 s and ends them.
+    for _ in 0..4 {
+        node.end_the(Verb::Attach, End::Answer);
+        while !node.under_way().contains(&Verb::Attach) {
+            node.advance(SECOND / 10);
+            if node.under_way().contains(&Verb::Describe) {
+                node.end_the(Verb::Describe, End::Answer);
+                let attach = node.flights.iter().map(|flight| flight.action.clone());
+                let places: Vec<_> = attach.filter_map(|action| action.device_index()).collect();
+                assert_eq!(places, [2], "attached at once, elsewhere");
+                return;
+            }
+        }
+    }
+    panic!("no Describe was asked for");
+}
+
+#[test]
 fn the_fullest_eni_is_packed_and_the_longest_free_goes_first() {
     let mut node = with_pods(M5_LARGE, 12);
     // Two of the primary's nine pods go, at different times.

@@ -80,6 +80,8 @@ fn a_refused_assign_says_why_and_is_made_again_later_and_later() {
                 let made = node.under_way().contains(&Verb::Assign);
                 assert_eq!(made, node.now >= again, "{kind:?} at {}", node.now);
             }
+            let told = node.last_plan.reasons.first().map(Reason::name);
+            assert_eq!(told, Some(reason.name()), "{kind:?}, while it is retried");
         }
         node.run(Duration::from_secs(120));
         assert_eq!((node.waiting, node.free()), (0, 2), "{kind:?}");

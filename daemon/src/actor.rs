@@ -1,7 +1,7 @@
 //! The one owner of the node's state.
 //!
 //! The actor selects over requests, finished effects and the next deadline; it decides with `ipam`, and everything that
-//! takes time is an effect: a future that ends in an [`Effect`], which is taken in like anything else. What happens in
+//! takes time is an effect: a future that ends in an `Effect`, which is taken in like anything else. What happens in
 //! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
 //!
 //! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` and
@@ -155,6 +155,7 @@ impl Actor {
         let now = self.now();
         self.note(Event::Tick { now });
         self.serve_waiting();
+        self.forget();
         self.plan();
         self.write();
     }
@@ -207,7 +208,8 @@ impl Actor {
         match command {
             Command::Add(job) => self.request(Job::Add(job)),
             Command::Del(job) => self.request(Job::Del(job)),
-            Command::Left { ticket } => self.client_left(ticket),
+            // The end of the turn finds out who it was.
+            Command::Left => {}
             Command::Report(reply) => drop(reply.send(self.report())),
             Command::Stop => self.stop(),
         }

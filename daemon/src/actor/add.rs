@@ -20,7 +20,6 @@ const REMEMBER: Duration = Duration::from_secs(30);
 pub(super) struct AddJob {
     pub request: AddRequest,
     pub invocation: String,
-    pub ticket: u64,
     pub arrived: Timestamp,
     pub deadline: Timestamp,
     netns: Option<OwnedFd>,
@@ -39,13 +38,11 @@ impl AddJob {
         invocation: String,
         netns: OwnedFd,
         reply: oneshot::Sender<Outcome>,
-        ticket: u64,
     ) -> Self {
         let start = Timestamp::default();
         Self {
             request,
             invocation,
-            ticket,
             arrived: start,
             deadline: start,
             netns: Some(netns),
@@ -81,14 +78,15 @@ impl Actor {
         self.serve_waiting();
     }
 
-    /// Serves the waiting ADDs in order, as far as there are addresses; lets go of those that waited long enough.
+    /// Serves the waiting ADDs in order, as far as there are addresses; lets go of those that waited long enough, or whose
+    /// client has gone.
     pub(super) fn serve_waiting(&mut self) {
         for _ in 0..self.waiting.len() {
             let Some(job) = self.waiting.pop_front() else {
                 return;
             };
             if job.abandoned() {
-                self.finished(&translate::key(&job.request.id));
+                self.cancelled(&translate::key(&job.request.id));
             } else if let Some(job) = self.try_serve(job) {
                 if job.deadline <= self.now() {
                     self.give_up(job);
@@ -256,11 +254,14 @@ impl Actor {
             .and_then(|working| working.add.take());
         match (job, failure) {
             (Some(job), Some(failure)) => self.answer(job, failure),
-            _ => {
-                info!(verb = "add", result = "cancelled", attachment = %key, "cni request");
-                self.finished(key);
-            }
+            _ => self.cancelled(key),
         }
+    }
+
+    /// Ends an ADD whose client has gone.
+    fn cancelled(&mut self, key: &AttachmentKey) {
+        info!(verb = "add", result = "cancelled", attachment = %key, "cni request");
+        self.finished(key);
     }
 
     /// Ends an ADD without an attachment.
@@ -295,32 +296,20 @@ impl Actor {
         self.reasons.first().cloned().unwrap_or(Reason::Timeout)
     }
 
-    /// How many addresses are wanted: by those who wait, and by those who will come again.
-    pub(super) fn demand(&mut self) -> u32 {
+    /// Forgets those that gave up and did not come again in time.
+    pub(super) fn forget(&mut self) {
         let now = self.now();
         self.gave_up.retain(|gave_up| gave_up.until > now);
+    }
+
+    /// How many addresses are wanted: by those who wait, and by those who will come again.
+    pub(super) fn demand(&self) -> u32 {
         let fresh = self.waiting.iter().filter(|job| {
             self.pool
                 .attachment(&translate::key(&job.request.id))
                 .is_none()
-                && !job.abandoned()
         });
         u32::try_from(fresh.count() + self.gave_up.len()).unwrap_or(u32::MAX)
-    }
-
-    /// The client of an ADD has gone: one that waits leaves the queue, one being wired is undone when that is over.
-    pub(super) fn client_left(&mut self, ticket: u64) {
-        if let Some(at) = self.waiting.iter().position(|job| job.ticket == ticket)
-            && let Some(job) = self.waiting.remove(at)
-        {
-            info!(
-                verb = "add",
-                result = "cancelled",
-                pod = job.pod(),
-                "cni request"
-            );
-            self.finished(&translate::key(&job.request.id));
-        }
     }
 
     pub(super) fn refuse_waiting(&mut self) {

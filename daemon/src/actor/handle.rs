@@ -1,8 +1,6 @@
 //! How others speak to the actor. A request whose caller goes away tells the actor so.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use berth_cni::contract::{AddRequest, DelRequest, Outcome};
@@ -18,10 +16,8 @@ use crate::server::Service;
 pub(super) enum Command {
     Add(AddJob),
     Del(DelJob),
-    /// The client of this ADD has gone.
-    Left {
-        ticket: u64,
-    },
+    /// The client of an ADD has gone: its job says so itself, this only wakes the actor.
+    Left,
     Report(oneshot::Sender<Report>),
     Stop,
 }
@@ -30,7 +26,6 @@ pub(super) enum Command {
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
-    tickets: Arc<AtomicU64>,
 }
 
 /// The actor has stopped.
@@ -40,10 +35,7 @@ pub struct Stopped;
 
 impl Handle {
     pub(super) fn new(commands: mpsc::UnboundedSender<Command>) -> Self {
-        Self {
-            commands,
-            tickets: Arc::default(),
-        }
+        Self { commands }
     }
 
     /// Tells the actor to finish what it has begun and stop.
@@ -68,13 +60,13 @@ impl Handle {
 /// Tells the actor when the future that holds it is dropped before its answer came.
 struct Leaving<'a> {
     commands: &'a mpsc::UnboundedSender<Command>,
-    ticket: Option<u64>,
+    answered: bool,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            let _ = self.commands.send(Command::Left { ticket });
+        if !self.answered {
+            let _ = self.commands.send(Command::Left);
         }
     }
 }
@@ -83,17 +75,16 @@ impl Drop for Leaving<'_> {
 impl Service for Handle {
     async fn add(&self, request: AddRequest, invocation: String, netns: OwnedFd) -> Outcome {
         let (reply, answer) = oneshot::channel();
-        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
-        let job = AddJob::new(request, invocation, netns, reply, ticket);
+        let job = AddJob::new(request, invocation, netns, reply);
         if self.commands.send(Command::Add(job)).is_err() {
             return failure::stopping();
         }
         let mut leaving = Leaving {
             commands: &self.commands,
-            ticket: Some(ticket),
+            answered: false,
         };
         let outcome = answer.await.unwrap_or_else(|_| failure::stopping());
-        leaving.ticket = None;
+        leaving.answered = true;
         outcome
     }
 

@@ -15,6 +15,8 @@ const CREATED_AT_TAG: &str = "node.k8s.amazonaws.com/createdAt";
 impl Actor {
     /// Asks the core what to do and begins it. Nothing is begun once the daemon stops, or before it knows its node.
     pub(super) fn plan(&mut self) {
+        // A deadline that has passed and means nothing any more would wake the actor without end.
+        self.wake_at = None;
         let Some(facts) = self.facts.clone() else {
             return;
         };

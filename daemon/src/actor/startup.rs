@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use ipam::{Event, Pool, Snapshot};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -28,7 +29,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Our part of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Persisted {
-    /// [`SCHEMA`].
+    /// Version of this form. One that is not known here makes the file as good as corrupt: a later form that happens to
+    /// decode must not be taken for this one.
+    #[serde(deserialize_with = "known_schema")]
     pub schema: u32,
     /// /proc/sys/kernel/random/boot_id of the boot that its times belong to.
     pub boot_id: String,
@@ -39,6 +42,15 @@ pub struct Persisted {
     pub lost: bool,
     /// The pool.
     pub pool: Snapshot,
+}
+
+fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        SCHEMA => Ok(SCHEMA),
+        other => Err(D::Error::custom(format!(
+            "schema {other} is of another release, this one has {SCHEMA}"
+        ))),
+    }
 }
 
 /// All that an actor starts with.

@@ -68,6 +68,10 @@ impl Node {
             .map(|eni| (eni.id, eni.held.into_keys().collect()))
             .collect();
         assert_eq!(known, self.ours_in_ec2(), "pool and EC2");
+        let on_disk = self.on_disk().pool;
+        assert!(on_disk.intents.is_empty(), "{:?}", on_disk.intents);
+        let held = on_disk.addresses.values().filter(|a| a.is_held()).count();
+        assert_eq!(held, self.held_in_ec2(), "disk and EC2");
         assert_eq!(report.addresses.unassigning, 0);
     }
 

@@ -366,6 +366,10 @@ async fn plug(mut events: UnboundedReceiver<LinkEvent>, kernel: FakeDataplane) {
     }
 }
 
+/// More turns of the actor than any of these tests needs at one instant of paused time, which stands still while a task
+/// is never idle.
+const SPINNING: usize = 20_000;
+
 /// Runs the actor until it ends or has been polled so often; then it is dropped where it stands.
 async fn mortal(
     left: Arc<AtomicUsize>,
@@ -373,6 +377,7 @@ async fn mortal(
     actor: impl Future<Output = ()>,
 ) {
     let mut actor = Box::pin(actor);
+    let (mut instant, mut turns) = (Instant::now(), 0);
     std::future::poll_fn(|context| {
         let polls = left.load(Ordering::Relaxed);
         if polls == 0 {
@@ -380,6 +385,13 @@ async fn mortal(
             return Poll::Ready(());
         }
         left.store(polls - 1, Ordering::Relaxed);
+        turns = if instant == Instant::now() {
+            turns + 1
+        } else {
+            0
+        };
+        instant = Instant::now();
+        assert!(turns < SPINNING, "the actor spins");
         actor.as_mut().poll(context)
     })
     .await;

@@ -114,6 +114,8 @@ async fn without_a_checkpoint_and_metadata_an_add_waits_for_the_daemon_to_start(
         (11, "DaemonStarting")
     );
     assert!(node.cloud.calls().is_empty());
+    // Long enough for the daemon to forget that it came.
+    sleep(MINUTE).await;
     let add = node.add("p0");
     sleep(5 * SECOND).await;
     node.cloud.set_metadata_away(false);

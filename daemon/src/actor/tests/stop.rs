@@ -1,7 +1,7 @@
 //! The way out: what waits is refused, what is under way is finished or undone, and the last state is written.
 
 use berth_cni::contract::Outcome;
-use ec2::Action;
+use ec2::{Action, Kind};
 use tokio::time::{Instant, sleep};
 
 use super::invariants::{Live, live};
@@ -78,6 +78,32 @@ async fn requests_that_come_during_the_stop_are_refused_or_still_served() {
     let live = [("p0", first[0].address), ("p2", third.address)];
     let live: Live = live.map(|(p, address)| (p.to_owned(), address)).into();
     node.assert_sound(&live).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_state_is_written() {
+    let mut node = Node::ready().await;
+    node.added("p0").await;
+    node.stop().await;
+    let attachment = &node.on_disk().pool.attachments[0];
+    assert!(attachment.answered);
+    assert!(attachment.host_ifindex.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_rests_is_not_made_again_while_others_are_waited_for() {
+    let mut node = Node::ready().await;
+    let assign = Action::AssignPrivateIpAddresses;
+    node.cloud.fail_next(assign, Kind::Throttled, 1);
+    node.kernel.set_delay(Verb::ApplyPod, 4 * SECOND);
+    let adds = [node.add("p0"), node.add("p1")];
+    sleep(SECOND / 2).await;
+    let calls = node.cloud.count(assign);
+    node.stop().await;
+    assert_eq!(node.cloud.count(assign), calls);
+    for add in adds {
+        added(add.await.unwrap());
+    }
 }
 
 #[tokio::test(start_paused = true)]

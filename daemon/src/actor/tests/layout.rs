@@ -69,3 +69,17 @@ async fn pods_wait_for_an_eni_whose_link_takes_minutes() {
     }
     assert_eq!(node.kernel.wrongs(), Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_missing_keeps_no_other_eni_from_being_used() {
+    let node = Node::ready().await;
+    let first = node.added_at_once(0..12).await;
+    sleep(A_WHILE).await;
+    let second = node.cloud.holdings().into_values().nth(1).unwrap();
+    node.kernel.remove_link(second.mac.parse().unwrap());
+    let answers = node.added_at_once(12..22).await;
+    sleep(MINUTE).await;
+    assert_eq!(node.cloud.holdings().len(), 3);
+    let all = [first, answers].concat();
+    node.assert_sound(&live(0..22, &all)).await;
+}

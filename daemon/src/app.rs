@@ -144,3 +144,53 @@ fn token_seed() -> Result<String, AppError> {
         uuid.split('-').take(3).collect::<Vec<_>>().join("")
     ))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(berth: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ipam.json");
+        let document = format!(r#"{{"version":"vpc-cni-ipam/1","allocations":[]{berth}}}"#);
+        std::fs::write(&path, document).unwrap();
+        (dir, path)
+    }
+
+    fn state(schema: u32) -> String {
+        format!(
+            r#","berth":{{"schema":{schema},"boot_id":"b","node":null,"lost":false,"pool":{{"enis":[],"addresses":{{}},"attachments":[],"intents":{{}},"next_intent":0,"knowledge":{{"complete":true,"described":null,"wanted":false}}}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_state_of_this_release_is_used() {
+        let (_dir, path) = checkpoint(&state(1));
+        assert!(found(&path).unwrap().is_some());
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_state_of_another_release_is_set_aside() {
+        let (dir, path) = checkpoint(&state(2));
+        assert!(found(&path).unwrap().is_none());
+        assert!(!path.exists());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_of_aws_node_is_no_state_and_its_pods_are_a_reason_to_stop() {
+        let (_dir, path) = checkpoint("");
+        assert!(found(&path).unwrap().is_none());
+        let pod =
+            r#"{"networkName":"aws-cni","containerID":"c","ifName":"eth0","ipv4":"10.0.1.9"}"#;
+        let document = format!(r#"{{"version":"vpc-cni-ipam/1","allocations":[{pod}]}}"#);
+        std::fs::write(&path, document).unwrap();
+        assert!(matches!(
+            found(&path),
+            Err(AppError::AwsNodePods { pods: 1, .. })
+        ));
+        assert!(path.exists());
+    }
+}

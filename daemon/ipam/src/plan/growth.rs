@@ -3,24 +3,40 @@
 use super::Planner;
 use crate::action::{Action, Verb};
 use crate::eni::Eni;
-use crate::policy::RESERVE;
+use crate::policy::{Balance, RESERVE};
 use crate::reason::Reason;
+use crate::trouble::Trouble;
 
 impl Planner<'_> {
     pub(super) fn grow(&mut self) {
         let balance = self.balance();
         let deficit = RESERVE.deficit(balance);
         if deficit > 0 {
-            let filled = self.fill(deficit);
+            let asked = self.modest(Verb::Assign, deficit, balance);
+            let filled = self.fill(asked);
             let urgent = RESERVE.urgent(balance).saturating_sub(filled);
-            if urgent > 0 {
-                self.another_eni(deficit - filled);
+            if urgent > 0 && filled < asked {
+                self.another_eni(self.modest(Verb::Create, deficit - filled, balance));
             }
         }
         if balance.wanted > balance.free
             && let Some(since) = self.attaching_since()
         {
             self.because(Reason::Attaching { since });
+        }
+    }
+
+    /// How many to ask for of `count`, after what the subnet said last. EC2 gives all or nothing, so the reserve must not
+    /// keep the last addresses of a subnet from the pods that wait for them: after one refusal only those are asked for,
+    /// after more one address at a time, until a call goes through.
+    fn modest(&self, verb: Verb, count: u32, balance: Balance) -> u32 {
+        let wanted = balance.wanted.saturating_sub(balance.free + balance.coming);
+        let full = |trouble: &&Trouble| trouble.reason == Reason::SubnetFull;
+        match self.pool().troubles().last(verb).filter(full) {
+            Some(trouble) if wanted > 0 && trouble.failures == 1 => wanted.min(count),
+            Some(_) if wanted > 0 => 1,
+            // The reserve is worth no subnet's last address.
+            _ => count,
         }
     }
 

@@ -89,6 +89,25 @@ fn a_refused_assign_says_why_and_is_made_again_later_and_later() {
 }
 
 #[test]
+fn the_last_addresses_of_a_subnet_go_to_the_pods_that_wait_for_them() {
+    for (left, waiting) in [(4, 4), (3, 6), (1, 5)] {
+        let mut node = Node::settled(M5_LARGE);
+        node.ask(2);
+        node.drain();
+        node.run(Duration::from_secs(2));
+        node.cloud.others_take(usize::MAX);
+        node.cloud.others_give(left);
+        let (served, free) = (node.pods.len(), node.free() as usize);
+        node.ask(waiting);
+        node.run(Duration::from_secs(60));
+        assert_eq!(
+            node.pods.len(),
+            served + (waiting as usize).min(left + free)
+        );
+    }
+}
+
+#[test]
 fn a_subnet_without_room_for_an_eni_says_so() {
     let mut node = Node::settled(M5_LARGE);
     node.ask(8);

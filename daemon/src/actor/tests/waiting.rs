@@ -171,3 +171,12 @@ async fn an_add_behind_an_abandoned_one_of_the_same_attachment_starts_anew() {
     sleep(A_WHILE).await;
     node.assert_sound(&live(0..1, &[answer])).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_addresses_of_a_subnet_go_to_the_pods_that_wait_for_them() {
+    let node = Node::start();
+    node.cloud.set_free_in_subnet(2);
+    let answers = node.added_at_once(0..2).await;
+    sleep(A_WHILE).await;
+    node.assert_sound(&live(0..2, &answers)).await;
+}

@@ -69,7 +69,7 @@ impl Planner<'_> {
     }
 
     /// How many addresses an ENI can take, once the calls about it have ended.
-    fn room(&self, eni: &Eni) -> u32 {
+    pub(super) fn room(&self, eni: &Eni) -> u32 {
         let asked: u32 = self
             .intents(Verb::Assign)
             .map(|intent| match &intent.action {

@@ -45,16 +45,42 @@ impl Planner<'_> {
                 free: balance.free - tally.free,
                 ..balance
             };
-            if !only_free || !self.is_idle(&eni.id) || RESERVE.urgent(others) > 0 {
+            if !only_free || !self.is_idle(&eni.id) {
                 continue;
             }
             let idle = self.idle_since(eni).after(RESERVE.age);
-            if idle <= self.now {
+            if idle > self.now {
+                self.wake(idle);
+            } else if RESERVE.urgent(others) == 0 {
                 return Some(eni.id.clone());
+            } else {
+                self.move_reserve(eni, RESERVE.urgent(others));
             }
-            self.wake(idle);
         }
         None
+    }
+
+    /// Asks for the reserve where pods are, if there is room: an ENI that stands for nothing else costs an address more.
+    fn move_reserve(&mut self, from: &Eni, count: u32) {
+        let fits = |eni: &&Eni| {
+            eni.id != from.id
+                && eni.takes_pods()
+                && self.is_idle(&eni.id)
+                && self.room(eni) >= count
+        };
+        let fullest = self
+            .pool()
+            .enis()
+            .filter(fits)
+            .max_by_key(|eni| self.pool().tally(&eni.id).used());
+        if let Some(eni) = fullest.map(|eni| eni.id.clone()) {
+            self.act(Action::Assign { eni, count });
+        }
+    }
+
+    /// Whether an ENI will go as a whole once it was idle for long enough.
+    fn is_emptied(&self, eni: &Eni) -> bool {
+        eni.ownership == Ownership::Ours && self.pool().tally(&eni.id).used() == 0
     }
 
     /// Since when an ENI has had no pod.
@@ -80,20 +106,41 @@ impl Planner<'_> {
             )
         });
         let mut left = surplus as usize;
+        let mut spare = self.spare_beside_emptied(&enis);
         for eni in enis {
-            if left == 0 || self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign) {
+            let most = if self.is_emptied(eni) {
+                left
+            } else {
+                left.min(spare)
+            };
+            if most == 0 || self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign) {
                 continue;
             }
-            let old = self.old_addresses(eni, left);
+            let old = self.old_addresses(eni, most);
             if old.is_empty() {
                 continue;
             }
             left -= old.len();
+            if !self.is_emptied(eni) {
+                spare -= old.len();
+            }
             self.act(Action::Unassign {
                 eni: eni.id.clone(),
                 addresses: old,
             });
         }
+    }
+
+    /// How many the ENIs that stay may give: where one is about to go, the reserve is left to them.
+    fn spare_beside_emptied(&self, enis: &[&Eni]) -> usize {
+        let stay = enis.iter().filter(|eni| !self.is_emptied(eni));
+        let free: u32 = stay.map(|eni| self.pool().tally(&eni.id).free).sum();
+        let kept = if enis.iter().any(|eni| self.is_emptied(eni)) {
+            RESERVE.high
+        } else {
+            0
+        };
+        free.saturating_sub(kept) as usize
     }
 
     /// Up to `most` addresses of `eni` that were free for long enough, the longest free first. Single ones only: a

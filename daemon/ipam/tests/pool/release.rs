@@ -33,6 +33,61 @@ fn an_eni_without_pods_goes_when_it_was_idle_for_the_age() {
     assert_eq!(node.cloud.enis[&primary_id()].secondary.len(), 5);
 }
 
+/// The pods of one ENI go `gap` before those of the other; which ones go first is `primary_first`.
+fn emptied_in_turn(primary_first: bool, gap: Duration) -> Node {
+    let mut node = with_pods(M5_LARGE, 12);
+    for primary in [primary_first, !primary_first] {
+        let there = |node: &Node| {
+            let on = |ip: &_| (node.cloud.holder(*ip) == Some(&primary_id())) == primary;
+            node.pods.values().position(on)
+        };
+        while let Some(pod) = there(&node) {
+            node.remove(pod, Duration::from_secs(1));
+        }
+        node.run(gap);
+    }
+    node
+}
+
+#[test]
+fn the_reserve_of_a_node_without_pods_is_on_its_primary() {
+    for primary_first in [true, false] {
+        for gap in [1, 5, 20, 70, 400] {
+            let mut node = emptied_in_turn(primary_first, Duration::from_secs(gap));
+            node.run(Duration::from_secs(300));
+            assert_eq!(attached(&node), 1, "{primary_first} {gap}");
+            assert_eq!(node.free(), 2, "{primary_first} {gap}");
+        }
+    }
+}
+
+#[test]
+fn a_reserve_that_is_all_an_eni_has_moves_to_where_there_is_room() {
+    let mut node = with_pods(M5_LARGE, 12);
+    let other = node
+        .pool
+        .enis()
+        .find(|e| e.id != primary_id())
+        .unwrap()
+        .id
+        .clone();
+    // The primary's addresses are taken from it by somebody else, after its pods have gone.
+    remove_all(&mut node, 0);
+    node.run(Duration::from_secs(40));
+    let lost: Vec<_> = node.cloud.enis[&primary_id()]
+        .secondary
+        .iter()
+        .copied()
+        .collect();
+    for ip in lost {
+        node.cloud.eni_mut(&primary_id()).secondary.remove(&ip);
+    }
+    node.run(Duration::from_secs(4 * 3600));
+    assert_eq!(attached(&node), 1);
+    assert!(node.pool.eni(&other).is_none());
+    assert!((1..=2).contains(&node.free()), "{}", node.free());
+}
+
 #[test]
 fn surplus_goes_when_it_is_old_and_leaves_the_upper_level() {
     let mut node = with_pods(M5_LARGE, 8);

@@ -3,6 +3,8 @@
 CARGO ?= cargo
 TARGET := x86_64-unknown-linux-gnu
 BIN := target/berth
+# Where cargo builds; an old program must never be installed in place of a new one.
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 # Always this one selection, or cargo compiles the EC2 SDK again for another one.
 DAEMON := --release --workspace --bins --features berthd/aws
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
@@ -23,13 +25,13 @@ build: $(BIN)/berth-cni $(BIN)/berthd ## build berthd, mock-ec2, berth-demo and 
 $(BIN)/berth-cni:
 	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile plugin -p berth-cni --bin berth-cni --target $(TARGET)
 	@mkdir -p $(BIN)
-	install -m 0755 target/$(TARGET)/plugin/berth-cni $(BIN)/berth-cni
+	install -m 0755 $(BUILT)/$(TARGET)/plugin/berth-cni $(BIN)/berth-cni
 
 # aws-sdk-ec2 takes about 5 minutes and 5 GiB the first time.
 $(BIN)/berthd:
 	$(CARGO) build $(DAEMON)
 	@mkdir -p $(BIN)
-	install -s -m 0755 target/release/berthd target/release/mock-ec2 target/release/berth-demo $(BIN)/
+	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 berth-demo) $(BIN)/
 
 demo: setup build ## two nodes on the mock cloud: every check by name, a table, target/demo.json (root)
 	@$(BIN)/berth-demo

@@ -124,14 +124,10 @@ fn idle_node_gives_back() -> anyhow::Result<()> {
     eventually("the surplus is given back", GIVEN_BACK, || {
         let held = member.holdings(cluster.cloud()).len();
         let enis = cluster.cloud().enis_of(instance).len();
-        // Which ENI keeps the reserve still depends on the order in which addresses come of age.
-        ensure!(enis <= 2, "{enis} ENIs are attached");
+        ensure!(enis == 1, "{enis} ENIs are attached");
         ensure!((1..=RESERVE).contains(&held), "{held} addresses are held");
         Ok(())
     })?;
-    if cluster.cloud().enis_of(instance).len() > 1 {
-        return Ok(());
-    }
     member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
     eventually("the ENI is deleted", DAEMON_PATIENCE, || {
         let left = cluster.cloud().available_enis();

@@ -11,12 +11,7 @@ use crate::time::Timestamp;
 impl Planner<'_> {
     /// Nothing is given back in a plan that asks for something.
     pub(super) fn release(&mut self) {
-        let asks = self
-            .plan
-            .actions
-            .iter()
-            .any(|(_, action)| matches!(action.verb(), Verb::Assign | Verb::Create));
-        if asks {
+        if self.asks() {
             return;
         }
         let balance = self.balance();
@@ -24,10 +19,20 @@ impl Planner<'_> {
             self.act(Action::Detach { eni });
             return;
         }
+        if self.asks() {
+            return;
+        }
         let surplus = RESERVE.surplus(balance);
         if surplus > 0 {
             self.unassign(surplus);
         }
+    }
+
+    /// Whether this plan asks for addresses.
+    fn asks(&self) -> bool {
+        let asks = |verb| matches!(verb, Verb::Assign | Verb::Create);
+        let mut actions = self.plan.actions.iter();
+        actions.any(|(_, action)| asks(action.verb()))
     }
 
     /// A secondary ENI without pods whose addresses the others' reserve makes up for; the last one attached goes first.
@@ -53,15 +58,16 @@ impl Planner<'_> {
                 self.wake(idle);
             } else if RESERVE.urgent(others) == 0 {
                 return Some(eni.id.clone());
-            } else {
-                self.move_reserve(eni, RESERVE.urgent(others));
+            } else if self.move_reserve(eni, RESERVE.urgent(others)) {
+                return None;
             }
         }
         None
     }
 
     /// Asks for the reserve where pods are, if there is room: an ENI that stands for nothing else costs an address more.
-    fn move_reserve(&mut self, from: &Eni, count: u32) {
+    /// Answers whether it did.
+    fn move_reserve(&mut self, from: &Eni, count: u32) -> bool {
         let fits = |eni: &&Eni| {
             eni.id != from.id
                 && eni.takes_pods()
@@ -73,9 +79,10 @@ impl Planner<'_> {
             .enis()
             .filter(fits)
             .max_by_key(|eni| self.pool().tally(&eni.id).used());
-        if let Some(eni) = fullest.map(|eni| eni.id.clone()) {
-            self.act(Action::Assign { eni, count });
-        }
+        let Some(eni) = fullest.map(|eni| eni.id.clone()) else {
+            return false;
+        };
+        self.act(Action::Assign { eni, count })
     }
 
     /// Whether an ENI will go as a whole once it was idle for long enough.

@@ -17,12 +17,14 @@ const SMALL: Limits = Limits {
     slots_per_eni: 5,
 };
 
+/// `PROPTEST_CASES` (256 when not set) makes all of them more or fewer, in proportion.
 fn config(cases: u32) -> Config {
+    let default = Config::default();
     Config {
-        cases,
+        cases: default.cases * cases / 256,
         failure_persistence: None,
         max_shrink_iters: 4000,
-        ..Config::default()
+        ..default
     }
 }
 

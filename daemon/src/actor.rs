@@ -36,6 +36,7 @@ use ipam::{AttachmentKey, EniId, Event, Pool, Reason, Timestamp};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
@@ -109,7 +110,7 @@ pub struct Actor {
     recovery: Recovery,
     reasons: Vec<Reason>,
     wake_at: Option<Timestamp>,
-    ec2_calls: BTreeMap<String, u64>,
+    metrics: Metrics,
     stopping: Option<Timestamp>,
 }
 
@@ -157,6 +158,7 @@ impl Actor {
         self.serve_waiting();
         self.forget();
         self.plan();
+        self.note_waits();
         self.write();
     }
 

@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 
 use crate::actor::{Persisted, Ports, STOP_WITHIN, Start};
 use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, refuse_beside_aws_node};
+use crate::metrics::{CountedStore, Metrics};
 use crate::server::{BindError, Listener};
 use crate::settings::Settings;
 use crate::store::checkpoint::{CheckpointError, Loaded, load};
@@ -64,12 +65,16 @@ pub enum AppError {
 pub async fn run(
     settings: Settings,
     ports: Ports,
+    metrics: Metrics,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let _lock = Lock::acquire(&settings.checkpoint)?;
     refuse_beside_aws_node(Path::new(AWS_NODE_SOCKET))?;
     let state = found(&settings.checkpoint)?;
-    let store = StoreHandle::start(FileStore::open(&settings.checkpoint)?);
+    let store = StoreHandle::start(CountedStore::new(
+        FileStore::open(&settings.checkpoint)?,
+        metrics.clone(),
+    ));
     let listener = Listener::bind(&settings.socket)?;
     let tombstones = Tombstones::open(&settings.tombstones)?;
     for warning in &settings.warnings {
@@ -80,6 +85,7 @@ pub async fn run(
         settings: Arc::new(settings),
         ports,
         store,
+        metrics: metrics.clone(),
         state,
         boot_id: read("/proc/sys/kernel/random/boot_id")?,
         token_seed: token_seed()?,
@@ -92,7 +98,7 @@ pub async fn run(
         actor.run().await;
     });
     let service = Arc::new(handle.clone());
-    let replay = tokio::spawn(replay(tombstones, service.clone()));
+    let replay = tokio::spawn(replay(tombstones, service.clone(), metrics));
     let stopped = async {
         tokio::select! {
             () = stop => handle.stop(),
@@ -124,8 +130,9 @@ fn found(checkpoint: &Path) -> Result<Option<Persisted>, AppError> {
     }
 }
 
-async fn replay(tombstones: Tombstones, service: Arc<crate::actor::Handle>) {
-    if let Err(error) = tombstones.run(service).await {
+async fn replay(tombstones: Tombstones, service: Arc<crate::actor::Handle>, metrics: Metrics) {
+    let waiting = |left| metrics.set_tombstones(left);
+    if let Err(error) = tombstones.run(service, waiting).await {
         error!(%error, "tombstones are not replayed any more");
     }
 }

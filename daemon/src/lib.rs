@@ -7,6 +7,7 @@ pub mod clock;
 pub mod dataplane;
 pub mod lock;
 pub mod logging;
+pub mod metrics;
 pub mod node;
 pub mod report;
 pub mod server;

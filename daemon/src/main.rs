@@ -9,6 +9,7 @@ use berthd::actor::Ports;
 use berthd::cli::{Cli, Command};
 use berthd::clock::BootClock;
 use berthd::dataplane::{KernelConfig, KernelDataplane};
+use berthd::metrics::{CountedEc2, Metrics};
 use berthd::settings::{Environment, Settings};
 use berthd::{app, logging, status};
 use clap::Parser;
@@ -51,8 +52,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         proc_root: settings.proc_root.clone(),
         ..KernelConfig::default()
     };
+    let metrics = Metrics::new().context("make the metrics")?;
+    let ec2 = AwsEc2::connect(metadata.clone());
     let ports = Ports {
-        ec2: Arc::new(AwsEc2::connect(metadata.clone())),
+        ec2: Arc::new(CountedEc2::new(ec2, metrics.clone())),
         metadata: Arc::new(metadata),
         dataplane: Arc::new(KernelDataplane::start(kernel)?),
         clock: Arc::new(BootClock),
@@ -63,5 +66,5 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    Ok(app::run(settings, ports, stop).await?)
+    Ok(app::run(settings, ports, metrics, stop).await?)
 }

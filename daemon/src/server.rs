@@ -28,6 +28,10 @@ pub trait Service: Send + Sync + 'static {
     /// Undoes an attachment; `netns` is absent when the namespace no longer exists.
     async fn del(&self, request: DelRequest, netns: Option<OwnedFd>) -> Outcome;
 
+    /// A request of the plugin was answered, or its client went away: `result` is `ok`, `cancelled`, or the reason's
+    /// name. For whoever counts them.
+    fn answered(&self, _verb: &'static str, _result: &str, _took: Duration) {}
+
     /// The daemon's state.
     async fn state(&self) -> Outcome;
 }

@@ -48,13 +48,18 @@ impl Tombstones {
     }
 
     /// Replays what is there, then what comes, for ever. To be started once the daemon listens: a DEL that finds it
-    /// listening leaves no tombstone.
+    /// listening leaves no tombstone. `waiting` is told after each look how many failed and will be tried again.
     ///
     /// # Errors
     /// The directory can no longer be made, read or watched.
-    pub async fn run<S: Service>(self, service: Arc<S>) -> Result<(), TombstoneError> {
+    pub async fn run<S: Service>(
+        self,
+        service: Arc<S>,
+        waiting: impl Fn(usize),
+    ) -> Result<(), TombstoneError> {
         loop {
             let left = self.replay(&*service).await?;
+            waiting(left);
             let changed = self.directory.changed();
             if left == 0 {
                 changed.await?;

@@ -59,6 +59,25 @@ pub enum Kind {
     Doubtful,
 }
 
+impl Kind {
+    /// Its name, for metrics; where the daemon has a reason of this kind, the reason's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Throttled => "Throttled",
+            Self::AccessDenied => "AccessDenied",
+            Self::SubnetFull => "SubnetFull",
+            Self::NoContiguousBlock => "NoContiguousBlock",
+            Self::AddressLimit => "AddressLimit",
+            Self::EniLimit => "EniLimit",
+            Self::NotFound => "NotFound",
+            Self::WrongState => "WrongState",
+            Self::Refused => "Refused",
+            Self::Unreachable => "Unreachable",
+            Self::Doubtful => "Doubtful",
+        }
+    }
+}
+
 /// A call that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{action}: {code}: {message}")]

@@ -16,12 +16,19 @@ use crate::dataplane::{DataplaneError, PodLinks};
 /// back-off included well within this.
 const REMEMBER: Duration = Duration::from_secs(30);
 
+/// Of an ADD that did not wait.
+const SERVED_AT_ONCE: &str = "none";
+/// Of an ADD whose address is on its way without trouble.
+const IN_FLIGHT: &str = "InFlight";
+
 /// An ADD on its way.
 pub(super) struct AddJob {
     pub request: AddRequest,
     pub invocation: String,
     pub arrived: Timestamp,
     pub deadline: Timestamp,
+    /// What it waited for when it was looked at last, for the metric.
+    waits_for: &'static str,
     netns: Option<OwnedFd>,
     reply: oneshot::Sender<Outcome>,
 }
@@ -45,6 +52,7 @@ impl AddJob {
             invocation,
             arrived: start,
             deadline: start,
+            waits_for: SERVED_AT_ONCE,
             netns: Some(netns),
             reply,
         }
@@ -130,8 +138,24 @@ impl Actor {
         }) {
             return Some(job);
         }
+        self.metrics
+            .waited(job.waits_for, self.now().since(job.arrived));
         self.wire(job);
         None
+    }
+
+    /// Notes what those who still wait wait for.
+    pub(super) fn note_waits(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let reason = match self.waits_for() {
+            Reason::Timeout => IN_FLIGHT,
+            reason => reason.name(),
+        };
+        for job in &mut self.waiting {
+            job.waits_for = reason;
+        }
     }
 
     /// Makes the links while the checkpoint is written.
@@ -280,6 +304,8 @@ impl Actor {
 
     fn give_up(&mut self, job: AddJob) {
         let reason = self.waits_for();
+        self.metrics
+            .waited(reason.name(), self.now().since(job.arrived));
         let until = self.now().after(REMEMBER);
         self.gave_up.push(GaveUp {
             pod: job.pod(),

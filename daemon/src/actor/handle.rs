@@ -1,6 +1,7 @@
 //! How others speak to the actor. A request whose caller goes away tells the actor so.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::{AddRequest, DelRequest, Outcome};
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::add::AddJob;
 use super::del::DelJob;
 use super::failure;
+use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::server::Service;
 
@@ -26,6 +28,7 @@ pub(super) enum Command {
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
+    metrics: Metrics,
 }
 
 /// The actor has stopped.
@@ -34,8 +37,8 @@ pub struct Handle {
 pub struct Stopped;
 
 impl Handle {
-    pub(super) fn new(commands: mpsc::UnboundedSender<Command>) -> Self {
-        Self { commands }
+    pub(super) fn new(commands: mpsc::UnboundedSender<Command>, metrics: Metrics) -> Self {
+        Self { commands, metrics }
     }
 
     /// Tells the actor to finish what it has begun and stop.
@@ -73,6 +76,10 @@ impl Drop for Leaving<'_> {
 
 #[async_trait]
 impl Service for Handle {
+    fn answered(&self, verb: &'static str, result: &str, took: Duration) {
+        self.metrics.cni_request(verb, result, took);
+    }
+
     async fn add(&self, request: AddRequest, invocation: String, netns: OwnedFd) -> Outcome {
         let (reply, answer) = oneshot::channel();
         let job = AddJob::new(request, invocation, netns, reply);

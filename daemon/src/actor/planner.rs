@@ -58,7 +58,6 @@ impl Actor {
             };
             return self.run_effect(effects::link_up(self.ports.clone(), id, eni.clone(), mac));
         }
-        self.count(&action);
         let (Some(facts), Some(call)) = (self.facts.clone(), self.call_of(&action)) else {
             let failure = translate::local(format!("{action}: not attached"));
             return self.performed(id, Outcome::Failed(failure));
@@ -85,14 +84,6 @@ impl Actor {
                 outcome: effects::call(&ports, &facts, call).await,
             }
         });
-    }
-
-    fn count(&mut self, action: &Action) {
-        let calls = if *action == Action::Describe { 2 } else { 1 };
-        *self
-            .ec2_calls
-            .entry(action.verb().ec2_action().to_owned())
-            .or_default() += calls;
     }
 
     /// The call an action stands for; `None` if it needs an attachment that is not there.

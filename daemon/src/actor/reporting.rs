@@ -100,7 +100,7 @@ impl Actor {
                 .iter()
                 .map(|r| format!("{}: {r}", r.name()))
                 .collect(),
-            ec2_calls: self.ec2_calls.clone(),
+            ec2_calls: self.metrics.ec2_calls(),
             settings: self.settings.report(),
         }
     }

@@ -16,6 +16,7 @@ use super::effects::{self, Effect, Identified, Ports, Retry};
 use super::layout::Layouts;
 use super::recovery::Recovery;
 use super::{Actor, Handle, translate};
+use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
@@ -65,6 +66,8 @@ pub struct Start {
     pub state: Option<Persisted>,
     /// This boot's id.
     pub boot_id: String,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Unlike that of any other process: part of every client token.
     pub token_seed: String,
 }
@@ -98,10 +101,10 @@ impl Start {
             layouts: Layouts::default(),
             reasons: Vec::new(),
             wake_at: None,
-            ec2_calls: BTreeMap::new(),
+            metrics: self.metrics.clone(),
             stopping: None,
         };
-        (actor, Handle::new(sender))
+        (actor, Handle::new(sender, self.metrics))
     }
 }
 

@@ -1,6 +1,8 @@
 //! One connection from accept to close: who it is, its one request, the service's answer, and the client's leaving.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use berth_cni::contract::{Ask, Outcome, PROTOCOL, Request};
 use serde::Deserialize;
@@ -9,6 +11,9 @@ use tokio::time::timeout;
 
 use super::frame::{self, Frame};
 use super::{Limits, ServerError, Service};
+
+/// The verb of a request that nobody understands, such as one of a plugin of another release.
+const UNKNOWN: &str = "unknown";
 
 /// Serves one connection. Whatever goes wrong is told to the client, if it can still be told, and logged.
 pub(super) async fn serve<S: Service>(mut stream: UnixStream, service: Arc<S>, limits: Limits) {
@@ -41,11 +46,38 @@ async fn answer<S: Service>(
     else {
         return Ok(None);
     };
-    let request = decode(&frame.body)?;
-    tokio::select! {
+    let begun = Instant::now();
+    let request = decode(&frame.body).inspect_err(|error| {
+        service.answered(UNKNOWN, &error.failure().reason, begun.elapsed());
+    })?;
+    let verb = verb(&request.ask);
+    let outcome = tokio::select! {
         biased;
-        outcome = dispatch(service, request, frame) => Ok(Some(outcome?)),
-        gone = frame::gone(stream) => { gone?; Ok(None) }
+        outcome = dispatch(service, request, frame) => outcome.map(Some),
+        gone = frame::gone(stream) => gone.map(|()| None),
+    };
+    if let Some(verb) = verb {
+        service.answered(verb, &result(&outcome), begun.elapsed());
+    }
+    outcome
+}
+
+/// The verb as metrics name it; none for what no CNI runtime asks.
+fn verb(ask: &Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Add(_) => Some("add"),
+        Ask::Del(_) => Some("del"),
+        Ask::State => None,
+    }
+}
+
+/// What a request came to, as metrics name it.
+fn result(outcome: &Result<Option<Outcome>, ServerError>) -> Cow<'static, str> {
+    match outcome {
+        Ok(Some(Outcome::Failed(failure))) => failure.reason.clone().into(),
+        Ok(Some(_)) => "ok".into(),
+        Ok(None) => "cancelled".into(),
+        Err(error) => error.failure().reason.into(),
     }
 }
 

@@ -76,7 +76,9 @@ impl Replayed {
 
     fn start(&mut self) {
         let tombstones = Tombstones::open(&self.dir()).unwrap();
-        self.task = Some(tokio::spawn(tombstones.run(Arc::clone(&self.service))));
+        self.task = Some(tokio::spawn(
+            tombstones.run(Arc::clone(&self.service), drop),
+        ));
     }
 
     fn bury(&self, container_id: &str) {

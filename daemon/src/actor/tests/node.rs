@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::actor::{Handle, Persisted, Ports, Start};
 use crate::clock::Clock;
 use crate::dataplane::fake::FakeDataplane;
+use crate::metrics::{CountedEc2, Metrics};
 use crate::report::Report;
 use crate::server::Service;
 use crate::settings::Settings;
@@ -78,6 +79,8 @@ pub struct Node {
     pub cloud: FakeEc2,
     pub kernel: FakeDataplane,
     pub disk: MemoryStore,
+    /// Of all its daemons.
+    pub metrics: Metrics,
     settings: Arc<Settings>,
     clock: PausedClock,
     boot_id: String,
@@ -115,6 +118,7 @@ impl Node {
             cloud,
             kernel,
             disk: MemoryStore::default(),
+            metrics: Metrics::new().unwrap(),
             settings: Arc::new(Settings::read(&settings).unwrap()),
             clock: PausedClock(Instant::now()),
             boot_id: "boot-1".to_owned(),
@@ -147,9 +151,10 @@ impl Node {
         };
         self.starts += 1;
         let start = Start {
+            metrics: self.metrics.clone(),
             settings: self.settings.clone(),
             ports: Ports {
-                ec2: Arc::new(self.cloud.clone()),
+                ec2: Arc::new(CountedEc2::new(self.cloud.clone(), self.metrics.clone())),
                 metadata: Arc::new(self.cloud.clone()),
                 dataplane: Arc::new(self.kernel.clone()),
                 clock: Arc::new(self.clock),

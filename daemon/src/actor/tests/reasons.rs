@@ -112,6 +112,11 @@ async fn an_add_that_gets_no_address_says_why() {
             failure.details
         );
         assert!(!failure.msg.contains('\n'));
+        let waits = format!(
+            "berth_add_wait_seconds_count{{reason=\"{}\"}} 1\n",
+            case.reason
+        );
+        assert!(node.metrics.text().unwrap().contains(&waits), "{name}");
     }
 }
 

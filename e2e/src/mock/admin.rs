@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::cloud::Inner;
 use super::fabric::FabricError;
 use super::faults::Fault;
+use super::lag::Lag;
 use super::state::Eni;
 
 /// The admin interface.
@@ -107,21 +108,34 @@ async fn from_fabric<T: serde::Serialize + Send + 'static>(
     }
 }
 
-/// How far readers shall lie behind; what is not given stays.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewLag {
+/// How far readers shall lie behind; what is not given stays. Those without a direction are for both.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NewLags {
     imds_ms: Option<u64>,
+    imds_appear_ms: Option<u64>,
+    imds_vanish_ms: Option<u64>,
     describe_ms: Option<u64>,
+    describe_appear_ms: Option<u64>,
+    describe_vanish_ms: Option<u64>,
 }
 
-async fn set_lag(Shared(cloud): Shared<Arc<Inner>>, Json(new): Json<NewLag>) -> StatusCode {
-    let mut lag = cloud.lag.lock();
-    if let Some(ms) = new.imds_ms {
-        lag.imds = Duration::from_millis(ms);
-    }
-    if let Some(ms) = new.describe_ms {
-        lag.describe = Duration::from_millis(ms);
-    }
+async fn set_lag(Shared(cloud): Shared<Arc<Inner>>, Json(new): Json<NewLags>) -> StatusCode {
+    let set = |lag: &mut Lag, appear: Option<u64>, vanish: Option<u64>| {
+        lag.appear = appear.map_or(lag.appear, Duration::from_millis);
+        lag.vanish = vanish.map_or(lag.vanish, Duration::from_millis);
+    };
+    let mut lags = cloud.lags.lock();
+    let (imds, describe) = (new.imds_ms, new.describe_ms);
+    set(
+        &mut lags.imds,
+        new.imds_appear_ms.or(imds),
+        new.imds_vanish_ms.or(imds),
+    );
+    set(
+        &mut lags.describe,
+        new.describe_appear_ms.or(describe),
+        new.describe_vanish_ms.or(describe),
+    );
     StatusCode::NO_CONTENT
 }

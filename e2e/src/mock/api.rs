@@ -23,6 +23,7 @@ use self::xml::Xml;
 use super::cloud::Inner;
 use super::error::{Code, Refusal};
 use super::faults::FaultKind;
+use super::garbage;
 use super::journal::Outcome;
 use super::listen::Connection;
 use super::state::State;
@@ -85,14 +86,9 @@ async fn serve(
     let call = Call::new(endpoint, pairs);
     let answer = tokio::spawn(call.run()).await;
     match answer {
-        Ok(Answer::Document(status, text)) => {
+        Ok(Answer::Document(status, content_type, text)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-            (
-                status,
-                [(header::CONTENT_TYPE, "text/xml;charset=UTF-8")],
-                text,
-            )
-                .into_response()
+            (status, [(header::CONTENT_TYPE, content_type)], text).into_response()
         }
         Ok(Answer::Hang) => {
             tokio::time::sleep(HANG).await;
@@ -108,7 +104,8 @@ async fn serve(
 
 /// What goes back to the client.
 enum Answer {
-    Document(u16, String),
+    /// Status, content type, text.
+    Document(u16, &'static str, String),
     Hang,
     Cut,
 }
@@ -163,16 +160,29 @@ impl Call {
         tokio::time::sleep(latency / 2).await;
         let result = self.take_effect(fault).await;
         tokio::time::sleep(latency / 2).await;
-        match result {
-            Ok(_) if fault == Some(&FaultKind::LostReply) => (Outcome::ReplyLost, Answer::Cut),
-            Ok(body) => {
+        let result = match fault.and_then(FaultKind::error_after) {
+            Some(error) => result.and(Err(error)),
+            None => result,
+        };
+        match (result, fault.and_then(FaultKind::garbage)) {
+            (Ok(_), _) if fault == Some(&FaultKind::LostReply) => (Outcome::ReplyLost, Answer::Cut),
+            (Ok(body), garbage) => {
                 let text = Xml::response(&self.action, request_id, &body);
-                (Outcome::Ok, Answer::Document(200, text))
+                match garbage {
+                    None => (Outcome::Ok, Answer::Document(200, garbage::XML, text)),
+                    Some(shape) => {
+                        let (content_type, text) = shape.instead_of(&text);
+                        (Outcome::Garbled, Answer::Document(200, content_type, text))
+                    }
+                }
             }
-            Err(refusal) => {
+            (Err(refusal), _) => {
                 let text = Xml::error(&refusal.code, &refusal.message, request_id);
                 let outcome = Outcome::Refused(refusal.code);
-                (outcome, Answer::Document(refusal.status, text))
+                (
+                    outcome,
+                    Answer::Document(refusal.status, garbage::XML, text),
+                )
             }
         }
     }
@@ -183,6 +193,11 @@ impl Call {
         if let Some(refusal) = fault.and_then(|f| f.refusal(&self.action)) {
             return Err(refusal);
         }
+        if let Some(shape) = fault.and_then(FaultKind::garbage)
+            && !shape.is_done()
+        {
+            return Ok(String::new());
+        }
         if !cloud.admit(&self.action) {
             return Err(Code::RequestLimitExceeded.because("Request limit exceeded."));
         }
@@ -191,7 +206,7 @@ impl Call {
             Action::Change(_) if self.dry_run => return Err(dry_run()),
             Action::Change(change) => cloud.change(|state| change(state, params))?,
             Action::Describe(describe) => {
-                let lag = fault.map_or(Duration::ZERO, FaultKind::staleness);
+                let lag = fault.map(FaultKind::lag).unwrap_or_default();
                 describe(&cloud.seen_by_describe(lag), params)?
             }
         };

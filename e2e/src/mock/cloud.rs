@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use super::error::Refusal;
 use super::fabric::{Fabric, FabricError, Flow, Loss};
 use super::faults::Fault;
 use super::journal::Call;
+use super::lag::Lag;
 use super::state::{Assign, CreateEni, Eni, State};
 use super::{admin, api, listen};
 
@@ -189,14 +190,14 @@ impl Cloud {
         })?)
     }
 
-    /// Sets how far instance metadata lies behind from now on.
-    pub fn set_imds_lag(&self, lag: Duration) {
-        self.inner.lag.lock().imds = lag;
+    /// Sets how far instance metadata lies behind from now on; a `Duration` is for both directions.
+    pub fn set_imds_lag(&self, lag: impl Into<Lag>) {
+        self.inner.lags.lock().imds = lag.into();
     }
 
-    /// Sets how far the Describe calls lie behind from now on.
-    pub fn set_describe_lag(&self, lag: Duration) {
-        self.inner.lag.lock().describe = lag;
+    /// Sets how far the Describe calls lie behind from now on; a `Duration` is for both directions.
+    pub fn set_describe_lag(&self, lag: impl Into<Lag>) {
+        self.inner.lags.lock().describe = lag.into();
     }
 
     /// Ends the cloud and reports what could not be removed; `Drop` does the same in silence.

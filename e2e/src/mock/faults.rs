@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Code, Refusal};
+use super::garbage::Garbage;
+use super::lag::Lag;
 
 /// A fault and the calls it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,19 @@ pub enum FaultKind {
         #[serde(default = "bad_request")]
         status: u16,
     },
+    /// The call has its effect, then this error is answered.
+    ErrorAfter {
+        /// EC2's error code. IMDS sends the status only.
+        code: String,
+        /// HTTP status, 500 if not given.
+        #[serde(default = "internal_error")]
+        status: u16,
+    },
+    /// Status 200 and an answer that is none.
+    Garbage {
+        /// Which, and whether the call is done.
+        shape: Garbage,
+    },
     /// Nothing is done and no answer comes: the connection hangs until the client gives up, at most a minute.
     Timeout,
     /// The call has its effect, then the connection is closed instead of an answer.
@@ -53,6 +68,16 @@ pub enum FaultKind {
         /// Milliseconds.
         ms: u64,
     },
+    /// The answer does not show yet what appeared within so long (Describe calls and IMDS).
+    Hides {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// The answer still shows what went within so long (Describe calls and IMDS).
+    Ghosts {
+        /// Milliseconds.
+        ms: u64,
+    },
     /// The link (of an AttachNetworkInterface) appears only after so long.
     SlowAttach {
         /// Milliseconds.
@@ -60,10 +85,19 @@ pub enum FaultKind {
     },
     /// The link (of an AttachNetworkInterface) never appears, though EC2 says `attached`.
     NoLink,
+    /// An AttachNetworkInterface is answered with success; after so long its ENI is `available` again, without a link.
+    FailAttach {
+        /// Milliseconds.
+        ms: u64,
+    },
 }
 
 fn bad_request() -> u16 {
     400
+}
+
+fn internal_error() -> u16 {
+    500
 }
 
 impl Fault {
@@ -115,11 +149,7 @@ impl FaultKind {
             Self::AccessDenied => Some(Code::UnauthorizedOperation.because(format!(
                 "You are not authorized to perform this operation. No policy allows the ec2:{action} action"
             ))),
-            Self::Error { code, status } => Some(Refusal {
-                code: code.clone(),
-                message: "This error was asked for by a fault".to_owned(),
-                status: *status,
-            }),
+            Self::Error { code, status } => Some(asked_for(code, *status)),
             _ => None,
         }
     }
@@ -131,11 +161,39 @@ impl FaultKind {
         }
     }
 
-    pub(crate) fn staleness(&self) -> Duration {
+    /// The error that is answered although the call was done.
+    pub(crate) fn error_after(&self) -> Option<Refusal> {
         match self {
-            Self::Stale { ms } => Duration::from_millis(*ms),
-            _ => Duration::ZERO,
+            Self::ErrorAfter { code, status } => Some(asked_for(code, *status)),
+            _ => None,
         }
+    }
+
+    pub(crate) fn garbage(&self) -> Option<Garbage> {
+        match self {
+            Self::Garbage { shape } => Some(*shape),
+            _ => None,
+        }
+    }
+
+    /// How far a reader lies behind, beside the cloud's own lag.
+    pub(crate) fn lag(&self) -> Lag {
+        let mut lag = Lag::default();
+        match self {
+            Self::Stale { ms } => lag = Duration::from_millis(*ms).into(),
+            Self::Hides { ms } => lag.appear = Duration::from_millis(*ms),
+            Self::Ghosts { ms } => lag.vanish = Duration::from_millis(*ms),
+            _ => {}
+        }
+        lag
+    }
+}
+
+fn asked_for(code: &str, status: u16) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        message: "This error was asked for by a fault".to_owned(),
+        status,
     }
 }
 

@@ -61,6 +61,7 @@ async fn serve(
     let outcome = match fault {
         Some(FaultKind::Timeout) => Outcome::NoAnswer,
         Some(FaultKind::LostReply) => Outcome::ReplyLost,
+        Some(FaultKind::Garbage { .. }) => Outcome::Garbled,
         _ if status.is_success() => Outcome::Ok,
         _ => Outcome::Refused(status.as_str().to_owned()),
     };
@@ -83,7 +84,8 @@ async fn serve(
 
 impl Service {
     fn answer(&self, request: &Request, fault: Option<&FaultKind>) -> Response {
-        if let Some(refusal) = fault.and_then(|f| f.refusal(IMDS)) {
+        let refusal = fault.and_then(|f| f.refusal(IMDS).or_else(|| f.error_after()));
+        if let Some(refusal) = refusal {
             let status = StatusCode::from_u16(refusal.status);
             return status
                 .unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
@@ -96,10 +98,13 @@ impl Service {
                 StatusCode::UNAUTHORIZED.into_response()
             }
             Method::GET => {
-                let lag = fault.map_or(Duration::ZERO, FaultKind::staleness);
+                let lag = fault.map(FaultKind::lag).unwrap_or_default();
                 let state = self.cloud.seen_by_imds(&self.instance, lag);
                 match tree::read(&state, &self.instance, path) {
-                    Some(text) => text.into_response(),
+                    Some(text) => match fault.and_then(FaultKind::garbage) {
+                        None => text.into_response(),
+                        Some(shape) => shape.instead_of(&text).1.into_response(),
+                    },
                     None => StatusCode::NOT_FOUND.into_response(),
                 }
             }

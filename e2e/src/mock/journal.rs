@@ -39,6 +39,8 @@ pub enum Outcome {
     ReplyLost,
     /// Neither done nor answered.
     NoAnswer,
+    /// Answered with something that is no answer; whether it was done is up to the fault.
+    Garbled,
 }
 
 fn milliseconds<S: serde::Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {

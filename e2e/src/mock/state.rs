@@ -10,6 +10,7 @@ mod eni;
 mod instance;
 mod limits;
 mod subnet;
+mod view;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

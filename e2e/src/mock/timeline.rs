@@ -1,9 +1,11 @@
 //! The states of the last minutes, so that lagging readers can be shown what was true a moment ago.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::lag::Lag;
 use super::state::State;
 
 /// What is older than this is shown to nobody, however stale a read was asked for.
@@ -39,6 +41,39 @@ impl Timeline {
             .iter()
             .find(|(until, _)| *until > then)
             .map_or_else(|| self.current(), |(_, state)| Arc::clone(state))
+    }
+
+    /// What a reader sees that lies so far behind: what was there all the time between the two moments, or at any time.
+    pub(crate) fn seen(&self, lag: Lag) -> Arc<State> {
+        let (least, most) = (lag.appear.min(lag.vanish), lag.appear.max(lag.vanish));
+        let recent = self.ago(least);
+        let blend = match lag.appear.cmp(&lag.vanish) {
+            Ordering::Equal => return recent,
+            Ordering::Less => State::haunted_by,
+            Ordering::Greater => State::known_since,
+        };
+        let seen = self.between(least, most);
+        Arc::new(seen.fold(State::clone(&recent), |seen, older| blend(seen, older)))
+    }
+
+    /// The states that were true at any time between so long and so long ago, the latest first.
+    fn between(&self, least: Duration, most: Duration) -> impl Iterator<Item = &State> {
+        let now = Instant::now();
+        let back = move |lag| now.checked_sub(lag);
+        let (to, from) = (back(least), back(most));
+        // One whose end is after `from` was true at it or later; the first that ended after `to` is the last of them.
+        let last = self
+            .past
+            .iter()
+            .position(|(until, _)| to.is_none_or(|to| *until > to))
+            .unwrap_or(self.past.len());
+        let first = self
+            .past
+            .iter()
+            .position(|(until, _)| from.is_none_or(|from| *until > from))
+            .unwrap_or(self.past.len());
+        let range = self.past.range(first.min(last)..last);
+        range.rev().map(|(_, state)| state.as_ref())
     }
 
     /// Changes the state, or leaves it if the change is refused.

@@ -16,15 +16,16 @@ use crate::mock::fabric::{Fabric, FabricError, Flow, Loss, SharedNetns, Wiring};
 use crate::mock::faults::{FaultKind, Faults};
 use crate::mock::guarded::Guarded;
 use crate::mock::journal::{Call, Journal};
+use crate::mock::lag::Lag;
 use crate::mock::seed::Seed;
 use crate::mock::state::State;
 use crate::mock::timeline::Timeline;
 
 /// How far readers lie behind.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lag {
-    pub(crate) imds: Duration,
-    pub(crate) describe: Duration,
+pub(crate) struct Lags {
+    pub(crate) imds: Lag,
+    pub(crate) describe: Lag,
 }
 
 /// A machine that is up.
@@ -44,7 +45,7 @@ pub(crate) struct Inner {
     pub(super) tasks: Guarded<JoinSet<()>>,
     pub(crate) faults: Guarded<Faults>,
     pub(crate) journal: Guarded<Journal>,
-    pub(crate) lag: Guarded<Lag>,
+    pub(crate) lags: Guarded<Lags>,
     timeline: Guarded<Timeline>,
     buckets: Guarded<Buckets>,
     /// For jitter and ids of requests, apart from the state's own, so that timing does not change addresses.
@@ -60,9 +61,9 @@ impl Inner {
             tasks: Guarded::default(),
             faults: Guarded::default(),
             journal: Guarded::default(),
-            lag: Guarded::new(Lag {
-                imds: config.imds_lag,
-                describe: config.describe_lag,
+            lags: Guarded::new(Lags {
+                imds: config.imds_lag.into(),
+                describe: config.describe_lag.into(),
             }),
             timeline: Guarded::new(Timeline::new(state)),
             buckets: Guarded::new(Buckets::new(config.rate_limits.clone())),
@@ -132,17 +133,17 @@ impl Inner {
     }
 
     /// What a Describe call sees.
-    pub(crate) fn seen_by_describe(&self, extra: Duration) -> Arc<State> {
-        let lag = self.lag.lock().describe.saturating_add(extra);
-        self.timeline.lock().ago(lag)
+    pub(crate) fn seen_by_describe(&self, extra: Lag) -> Arc<State> {
+        let lag = self.lags.lock().describe + extra;
+        self.timeline.lock().seen(lag)
     }
 
     /// What an instance's metadata shows. Who the instance is, it knows from its first moment.
-    pub(crate) fn seen_by_imds(&self, instance: &str, extra: Duration) -> Arc<State> {
-        let lag = self.lag.lock().imds.saturating_add(extra);
+    pub(crate) fn seen_by_imds(&self, instance: &str, extra: Lag) -> Arc<State> {
+        let lag = self.lags.lock().imds + extra;
         let timeline = self.timeline.lock();
-        let then = timeline.ago(lag);
-        if then.instances.contains_key(instance) {
+        let then = timeline.seen(lag);
+        if !then.enis_of(instance).is_empty() {
             then
         } else {
             timeline.current()
@@ -157,22 +158,7 @@ impl Inner {
     ) -> Result<(), FabricError> {
         match effect {
             Effect::Addresses { eni } => return self.rewire(&eni).await,
-            Effect::Attach { eni, attachment } => {
-                let (delay, plugs) = match fault {
-                    Some(FaultKind::SlowAttach { ms }) => (Duration::from_millis(*ms), true),
-                    Some(FaultKind::NoLink) => (self.config.attach_delay, false),
-                    _ => (self.config.attach_delay, true),
-                };
-                let cloud = Arc::clone(self);
-                self.spawn(async move {
-                    tokio::time::sleep(delay).await;
-                    if plugs {
-                        cloud.progress(|s| s.plug(&attachment));
-                        cloud.rewire_loudly(&eni).await;
-                    }
-                    cloud.progress(|s| s.finish_attach(&attachment));
-                });
-            }
+            Effect::Attach { eni, attachment } => self.begin_attach(eni, attachment, fault),
             Effect::Detach { eni, attachment } => {
                 let cloud = Arc::clone(self);
                 self.spawn(async move {
@@ -184,6 +170,32 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// The link comes, and EC2 says `attached`; or what the fault makes of it.
+    fn begin_attach(self: &Arc<Self>, eni: String, attachment: String, fault: Option<&FaultKind>) {
+        let usual = self.config.attach_delay;
+        let (delay, plugs, stays) = match fault {
+            Some(FaultKind::SlowAttach { ms }) => (Duration::from_millis(*ms), true, true),
+            Some(FaultKind::FailAttach { ms }) => (Duration::from_millis(*ms), false, false),
+            Some(FaultKind::NoLink) => (usual, false, true),
+            _ => (usual, true, true),
+        };
+        let cloud = Arc::clone(self);
+        self.spawn(async move {
+            tokio::time::sleep(delay).await;
+            if plugs {
+                cloud.progress(|s| s.plug(&attachment));
+                cloud.rewire_loudly(&eni).await;
+            }
+            cloud.progress(|s| {
+                if stays {
+                    s.finish_attach(&attachment);
+                } else {
+                    s.finish_detach(&attachment);
+                }
+            });
+        });
     }
 
     pub(crate) fn losses(&self) -> Result<Vec<Loss>, FabricError> {

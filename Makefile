@@ -31,7 +31,7 @@ $(BIN)/berth-cni:
 $(BIN)/berthd:
 	$(CARGO) build $(DAEMON)
 	@mkdir -p $(BIN)
-	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 berth-demo) $(BIN)/
+	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 berth-demo ec2-port) $(BIN)/
 
 demo: setup build ## two nodes on the mock cloud: every check by name, a table, target/demo.json (root)
 	@$(BIN)/berth-demo

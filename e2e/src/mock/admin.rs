@@ -24,6 +24,7 @@ pub(super) fn router(cloud: Arc<Inner>) -> Router {
             "/admin/faults",
             get(faults).post(add_fault).delete(clear_faults),
         )
+        .route("/admin/actions", get(actions))
         .route("/admin/journal", get(journal))
         .route("/admin/counts", get(counts))
         .route("/admin/nodes", get(nodes))
@@ -46,6 +47,10 @@ async fn add_fault(Shared(cloud): Shared<Arc<Inner>>, Json(fault): Json<Fault>) 
 async fn clear_faults(Shared(cloud): Shared<Arc<Inner>>) -> StatusCode {
     cloud.faults.lock().clear();
     StatusCode::NO_CONTENT
+}
+
+async fn actions() -> Json<Vec<&'static str>> {
+    Json(super::api::actions())
 }
 
 async fn journal(Shared(cloud): Shared<Arc<Inner>>) -> Response {

@@ -225,38 +225,72 @@ fn dry_run() -> Refusal {
 }
 
 /// How an action is performed.
+#[derive(Clone, Copy)]
 enum Action {
     Change(fn(&mut State, Params) -> Result<Reply, Refusal>),
     Describe(fn(&State, Params) -> Result<Reply, Refusal>),
 }
 
+/// All that the mock does.
+const ACTIONS: &[(&str, Action)] = &[
+    (
+        "CreateNetworkInterface",
+        Action::Change(changes::create_network_interface),
+    ),
+    (
+        "AttachNetworkInterface",
+        Action::Change(changes::attach_network_interface),
+    ),
+    (
+        "ModifyNetworkInterfaceAttribute",
+        Action::Change(changes::modify_network_interface_attribute),
+    ),
+    (
+        "AssignPrivateIpAddresses",
+        Action::Change(changes::assign_private_ip_addresses),
+    ),
+    (
+        "UnassignPrivateIpAddresses",
+        Action::Change(changes::unassign_private_ip_addresses),
+    ),
+    (
+        "DetachNetworkInterface",
+        Action::Change(changes::detach_network_interface),
+    ),
+    (
+        "DeleteNetworkInterface",
+        Action::Change(changes::delete_network_interface),
+    ),
+    ("CreateTags", Action::Change(changes::create_tags)),
+    (
+        "DescribeNetworkInterfaces",
+        Action::Describe(describes::network_interfaces),
+    ),
+    ("DescribeSubnets", Action::Describe(describes::subnets)),
+    ("DescribeInstances", Action::Describe(describes::instances)),
+    (
+        "DescribeInstanceTypes",
+        Action::Describe(|_, p| describes::instance_types(p)),
+    ),
+];
+
+/// The names of all actions.
+pub(super) fn actions() -> Vec<&'static str> {
+    ACTIONS.iter().map(|(name, _)| *name).collect()
+}
+
 impl Action {
     fn named(name: &str) -> Result<Self, Refusal> {
-        Ok(match name {
-            "CreateNetworkInterface" => Self::Change(changes::create_network_interface),
-            "AttachNetworkInterface" => Self::Change(changes::attach_network_interface),
-            "ModifyNetworkInterfaceAttribute" => {
-                Self::Change(changes::modify_network_interface_attribute)
-            }
-            "AssignPrivateIpAddresses" => Self::Change(changes::assign_private_ip_addresses),
-            "UnassignPrivateIpAddresses" => Self::Change(changes::unassign_private_ip_addresses),
-            "DetachNetworkInterface" => Self::Change(changes::detach_network_interface),
-            "DeleteNetworkInterface" => Self::Change(changes::delete_network_interface),
-            "CreateTags" => Self::Change(changes::create_tags),
-            "DescribeNetworkInterfaces" => Self::Describe(describes::network_interfaces),
-            "DescribeSubnets" => Self::Describe(describes::subnets),
-            "DescribeInstances" => Self::Describe(describes::instances),
-            "DescribeInstanceTypes" => Self::Describe(|_, p| describes::instance_types(p)),
-            "" => {
-                return Err(
-                    Code::MissingParameter.because("The request must contain the parameter Action")
-                );
-            }
-            _ => {
-                return Err(Code::InvalidAction.because(format!(
-                    "The action {name} is not valid for this web service."
-                )));
-            }
+        if name.is_empty() {
+            return Err(
+                Code::MissingParameter.because("The request must contain the parameter Action")
+            );
+        }
+        let found = ACTIONS.iter().find(|(known, _)| *known == name);
+        found.map(|(_, action)| *action).ok_or_else(|| {
+            Code::InvalidAction.because(format!(
+                "The action {name} is not valid for this web service."
+            ))
         })
     }
 }

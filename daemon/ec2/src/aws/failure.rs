@@ -20,8 +20,8 @@ use crate::text::{MESSAGE_CHARS, QUOTE_CHARS, one_line};
 
 /// One call under way, and an interceptor of it for two things that the SDK does not tell:
 /// whether the request was handed to the connector (a time-out or a failure before that, as credentials that do not
-/// come, has the same variants as one after it), and whether an answer of status 200 is EC2's at all (for verbs without
-/// a result the SDK does not look, and a proxy's login page would pass for success).
+/// come, has the same variants as one after it), and whether an answer of status 200 is EC2's at all, and whole (for
+/// verbs without a result the SDK does not look, and a proxy's login page or half a document would pass for success).
 #[derive(Clone, Debug)]
 pub(super) struct Sending {
     action: Action,
@@ -59,7 +59,11 @@ impl Intercept for Sending {
         let response = context.response();
         let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
         // The root element of the EC2 Query API ("Make requests using the EC2 Query API").
-        if response.status().is_success() && !body.contains(&format!("<{}Response", self.action)) {
+        let opens = body.contains(&format!("<{}Response", self.action));
+        let closes = body
+            .trim_end()
+            .ends_with(&format!("</{}Response>", self.action));
+        if response.status().is_success() && !(opens && closes) {
             let quote = one_line(&body, QUOTE_CHARS);
             return Err(format!("{quote:?} is not an answer of EC2").into());
         }

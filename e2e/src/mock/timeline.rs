@@ -53,7 +53,7 @@ impl Timeline {
             Ordering::Greater => State::known_since,
         };
         let seen = self.between(least, most);
-        Arc::new(seen.fold(State::clone(&recent), |seen, older| blend(seen, older)))
+        Arc::new(seen.fold(State::clone(&recent), blend))
     }
 
     /// The states that were true at any time between so long and so long ago, the latest first.

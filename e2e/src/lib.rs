@@ -4,8 +4,11 @@
 //! runs CNI lists as libcni does, and probes that send real packets. Test equipment only: nothing of it is shipped,
 //! and the program under test is executed, never linked.
 
+pub mod aftermath;
 pub mod cluster;
 pub mod demo;
+pub mod leftovers;
+pub mod machine;
 pub mod mock;
 pub mod netns;
 pub mod node;

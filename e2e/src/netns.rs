@@ -75,7 +75,21 @@ impl Netns {
         })
     }
 
-    /// The name below [`NETNS_DIR`].
+    /// A namespace that somebody else made anywhere, for example in a [`crate::machine::Machine`].
+    ///
+    /// # Errors
+    /// There is nothing at `path`.
+    pub fn at(path: PathBuf) -> anyhow::Result<Self> {
+        ensure!(path.exists(), "there is no namespace {}", path.display());
+        let name = path.file_name().unwrap_or_default();
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            path,
+            owned: false,
+        })
+    }
+
+    /// The last part of its path.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -129,12 +143,12 @@ impl Netns {
         command
     }
 
-    /// Runs `ip -n NAME ARGS` and returns what it printed.
+    /// Runs `ip ARGS` inside and returns what it printed.
     ///
     /// # Errors
     /// `ip` failed; its words are included.
     pub fn ip(&self, args: &[&str]) -> anyhow::Result<String> {
-        output(Command::new("ip").args(["-n", &self.name]).args(args))
+        output(self.command("ip").args(args))
     }
 
     /// Sets a sysctl inside this namespace, `key` in dotted form.

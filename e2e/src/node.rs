@@ -21,6 +21,7 @@ use self::daemon::Daemon;
 use self::pod::Pod;
 use self::programs::{BERTH_CNI, BERTHD, cni_path, find};
 use self::status::Status;
+use crate::machine::Machine;
 use crate::netns::{Netns, output};
 use crate::runtime::Runtime;
 use crate::runtime::attachment::{Attachment, PortMapping, random_container_id};
@@ -43,6 +44,7 @@ pub struct Node {
     dir: PathBuf,
     runtime: Runtime,
     environment: Vec<(String, String)>,
+    machine: Option<Machine>,
     daemon: Mutex<Option<Daemon>>,
 }
 
@@ -82,6 +84,7 @@ impl Node {
             dir,
             runtime,
             environment: environment.iter().map(owned).collect(),
+            machine: None,
             daemon: Mutex::new(None),
         })
     }
@@ -90,6 +93,32 @@ impl Node {
     #[must_use]
     pub fn netns(&self) -> &Netns {
         &self.netns
+    }
+
+    /// Gives the node processes and mounts of its own: a daemon that is started from now on runs in there, and what
+    /// else is started in there ends with the node.
+    ///
+    /// # Errors
+    /// As [`Machine::boot`].
+    pub fn boot(&mut self) -> anyhow::Result<&Machine> {
+        Ok(self.machine.insert(Machine::boot(&self.netns)?))
+    }
+
+    /// Ends all that runs on a node that was booted.
+    pub fn halt(&mut self) {
+        self.machine = None;
+    }
+
+    /// The node's processes and mounts, if it was booted.
+    #[must_use]
+    pub fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref()
+    }
+
+    /// The directory with all that the node keeps.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The runtime that adds and deletes this node's pods.
@@ -102,6 +131,12 @@ impl Node {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         socket(&self.dir)
+    }
+
+    /// Where a DEL without a daemon leaves its note.
+    #[must_use]
+    pub fn tombstones(&self) -> PathBuf {
+        tombstones(&self.dir)
     }
 
     /// Where the daemon keeps its state.
@@ -126,7 +161,10 @@ impl Node {
             bail!("the daemon of {} runs already", self.netns.name());
         }
         let mut started = Daemon::start(
-            &self.netns,
+            |command| match &self.machine {
+                Some(machine) => machine.spawn(command),
+                None => self.netns.spawn(command),
+            },
             &find(BERTHD)?,
             &self.daemon_environment(),
             &self.log(),
@@ -263,6 +301,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         // the daemon first: it must not see its namespace go
         drop(self.daemon().take());
+        drop(self.machine.take());
         if std::thread::panicking() || std::env::var_os(KEEP).is_some() {
             eprintln!(
                 "the files of {} are kept in {}",

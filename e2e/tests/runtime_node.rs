@@ -100,7 +100,12 @@ fn start(script: &str) -> anyhow::Result<(Netns, tempfile::TempDir, Daemon)> {
     fs::write(&binary, format!("#!/bin/sh\n{script}\n"))?;
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))?;
     let environment = [("ONLY".to_owned(), "this".to_owned())];
-    let daemon = Daemon::start(&netns, &binary, &environment, &dir.path().join("log"))?;
+    let daemon = Daemon::start(
+        |command| netns.spawn(command),
+        &binary,
+        &environment,
+        &dir.path().join("log"),
+    )?;
     Ok((netns, dir, daemon))
 }
 

@@ -1,6 +1,7 @@
 //! One life of a `berthd` process: started inside a node, killed or stopped by its id, reaped.
 
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,8 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use crate::netns::Netns;
 
 /// How often a wait looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -27,12 +26,13 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `binary run` inside `netns` with no other environment than `environment`, both outputs appended to `log`.
+    /// Starts `binary run` with no other environment than `environment`, both outputs appended to `log`; `spawn` says
+    /// where.
     ///
     /// # Errors
     /// The log cannot be written or the program cannot be started.
     pub fn start(
-        netns: &Netns,
+        spawn: impl FnOnce(&mut Command) -> io::Result<Child>,
         binary: &Path,
         environment: &[(String, String)],
         log: &Path,
@@ -48,9 +48,8 @@ impl Daemon {
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
             .stderr(file);
-        let child = netns
-            .spawn(&mut command)
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let child =
+            spawn(&mut command).with_context(|| format!("cannot start {}", binary.display()))?;
         Ok(Self {
             child,
             log: log.to_owned(),

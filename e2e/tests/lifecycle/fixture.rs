@@ -3,12 +3,12 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
+pub use e2e::aftermath::{SOON, as_before, eventually, no_pods_left};
 use e2e::cluster::{Cluster, DAEMON_PATIENCE, Member};
 use e2e::mock::{Call, CloudConfig, Latency};
-use e2e::netns::snapshot::{Change, Snapshot};
 use e2e::netns::{output, require_netns};
 use e2e::node::Node;
 use e2e::node::pod::Pod;
@@ -28,8 +28,6 @@ pub const T3_NANO: &str = "t3.nano";
 pub const TRY_AGAIN: u64 = 11;
 /// What berth keeps free at most (`ipam::policy::RESERVE`).
 pub const RESERVE: usize = 2;
-/// How long something may take that happens by itself, on a machine with much to do.
-pub const SOON: Duration = Duration::from_secs(15);
 
 /// A cloud that answers after some milliseconds, so that calls overlap as real ones do.
 pub fn config(name: &str) -> CloudConfig {
@@ -107,24 +105,6 @@ pub fn del_pods(member: &Member, pods: Vec<Pod>) -> anyhow::Result<()> {
         .try_for_each(|deleted| deleted.map(drop))
 }
 
-/// Repeats `attempt` until it succeeds; after `patience` its last error is the failure.
-pub fn eventually<T>(
-    what: &str,
-    patience: Duration,
-    mut attempt: impl FnMut() -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let deadline = Instant::now() + patience;
-    loop {
-        match attempt() {
-            Ok(value) => return Ok(value),
-            Err(error) if Instant::now() >= deadline => {
-                return Err(error.context(format!("{what}: not within {patience:?}")));
-            }
-            Err(_) => thread::sleep(Duration::from_millis(50)),
-        }
-    }
-}
-
 /// The whole document of `berthd status --json`.
 pub fn status_json(node: &Node) -> anyhow::Result<Value> {
     let mut command = node.netns().command(&find(BERTHD)?.display().to_string());
@@ -183,54 +163,6 @@ pub fn leg(from: &e2e::netns::Netns, to: Ipv4Addr) -> Leg<'_> {
         from,
         to,
     }
-}
-
-/// Waits until a node looks as it did `before`, down to the last rule.
-pub fn as_before(node: &Node, before: &Snapshot, patience: Duration) -> anyhow::Result<()> {
-    eventually("the host as before", patience, || {
-        none_of(before.changes(&Snapshot::take(node.netns())?))
-    })
-}
-
-/// Waits until a node has nothing of pods that it did not have `before`. ENIs may have come meanwhile.
-pub fn no_pods_left(node: &Node, before: &Snapshot, addresses: &[Ipv4Addr]) -> anyhow::Result<()> {
-    eventually("nothing of a pod left", SOON, || {
-        let mut changes = before.changes(&Snapshot::take(node.netns())?);
-        changes.retain(|change| is_of_a_pod(change, addresses));
-        none_of(changes)
-    })
-}
-
-fn none_of(changes: Vec<Change>) -> anyhow::Result<()> {
-    let shown: Vec<_> = changes.iter().take(5).map(Change::to_string).collect();
-    ensure!(
-        changes.is_empty(),
-        "{} lines differ: {}",
-        changes.len(),
-        shown.join("; ")
-    );
-    Ok(())
-}
-
-/// Whether a line that came speaks of a pod: of its address, its alias, its link, or a link that waits for the reaper.
-fn is_of_a_pod(change: &Change, addresses: &[Ipv4Addr]) -> bool {
-    let Change::Added(_, line) = change else {
-        return false;
-    };
-    let words = [' ', '/', '"', ',', '[', ']', '{', '}'];
-    let is_of_one = |word: &str| {
-        let tail = word.strip_prefix("eni").or(word.strip_prefix("gone"));
-        // the names of chains end in one digit
-        let is_link = tail.is_some_and(|tail| {
-            tail.len() > 1 && tail.chars().all(|digit| digit.is_ascii_hexdigit())
-        });
-        is_link
-            || word.starts_with("berth:")
-            || word
-                .parse()
-                .is_ok_and(|address| addresses.contains(&address))
-    };
-    line.split(words).any(is_of_one)
 }
 
 /// What the daemon logged at a level, over all its lives.

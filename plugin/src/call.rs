@@ -11,9 +11,9 @@ use crate::contract::AttachmentId;
 use crate::env::{Environment, Verb};
 use crate::error::{self, Error, code};
 use crate::version::{self, Version};
-use crate::{add, del, stdin};
+use crate::{add, check, del, gc, status, stdin};
 
-/// A call that passed the checks that ADD and DEL have in common.
+/// A call that passed the checks that all verbs but VERSION have in common.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) environment: Environment,
@@ -56,19 +56,13 @@ fn perform(started: Instant, version: &mut Option<Version>) -> Result<Option<Val
     let config = Config::parse(&stdin::read(deadline)?)?;
     *version = Version::named(config.version());
     let network = config.name()?.to_owned();
-    if let Verb::Unknown(name) = &environment.verb {
-        return Err(Error::new(
-            code::ENVIRONMENT,
-            format!("unknown CNI_COMMAND: {name}"),
-        ));
-    }
+    let act = act(&environment.verb)?;
     let version = Version::negotiate(config.version(), &environment.verb)?;
     let id = AttachmentId {
         network,
         container_id: environment.container_id.clone(),
         ifname: environment.ifname.clone(),
     };
-    let verb = environment.verb.clone();
     let call = Call {
         environment,
         config,
@@ -76,16 +70,26 @@ fn perform(started: Instant, version: &mut Option<Version>) -> Result<Option<Val
         version,
         deadline,
     };
-    match verb {
-        Verb::Add => add::add(&call).map(Some),
-        Verb::Del => del::del(&call).map(|()| None),
-        // Saying so is better than a success that checked or cleaned nothing. The code is the one for a value of
-        // CNI_COMMAND that a plugin cannot serve.
-        verb => Err(Error::new(
-            code::ENVIRONMENT,
-            format!("CNI_COMMAND {verb} is not implemented by this release of berth-cni"),
-        )),
-    }
+    act(&call)
+}
+
+type Act = fn(&Call) -> Result<Option<Value>, Error>;
+
+/// What carries out a verb. VERSION is none of these: it needs no configuration.
+fn act(verb: &Verb) -> Result<Act, Error> {
+    Ok(match verb {
+        Verb::Add => |call| add::add(call).map(Some),
+        Verb::Del => |call| del::del(call).map(|()| None),
+        Verb::Check => |call| check::check(call).map(|()| None),
+        Verb::Gc => |call| gc::gc(call).map(|()| None),
+        Verb::Status => |call| status::status(call).map(|()| None),
+        Verb::Version | Verb::Unknown(_) => {
+            return Err(Error::new(
+                code::ENVIRONMENT,
+                format!("unknown CNI_COMMAND: {verb}"),
+            ));
+        }
+    })
 }
 
 /// DEL's errors have words to avoid, whatever check or daemon they come from.

@@ -17,7 +17,7 @@ use crate::frame::{Connection, FrameError};
 /// Between two attempts to reach a daemon that is away.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a daemon may be away before an ADD gives up: a restart takes well under a second, and a pod that waits
+/// How long a daemon may be away before an ADD, a CHECK or a GC gives up: a restart takes well under a second, and a pod that waits
 /// longer is better served by the runtime's own retry.
 const AWAY_LIMIT: Duration = Duration::from_secs(5);
 
@@ -229,7 +229,12 @@ impl From<AskError> for Error {
 pub(crate) fn unexpected(outcome: Outcome, verb: &str) -> Error {
     match outcome {
         Outcome::Failed(failure) => failure.into(),
-        Outcome::Added(_) | Outcome::Deleted | Outcome::State { .. } => Error::new(
+        Outcome::Added(_)
+        | Outcome::Deleted
+        | Outcome::Checked
+        | Outcome::Collected
+        | Outcome::Ready
+        | Outcome::State { .. } => Error::new(
             code::PROTOCOL,
             format!("berthd answered {verb} with another verb's outcome"),
         ),

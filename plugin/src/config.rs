@@ -94,6 +94,11 @@ impl Config {
         self.document.get("args")?.get("cni")?.get(key)?.as_str()
     }
 
+    /// The value of a key, `null` included, which `get` takes for none.
+    pub(crate) fn raw(&self, key: &str) -> Option<&Value> {
+        self.document.get(key)
+    }
+
     /// Where the daemon is.
     pub(crate) fn paths(&self) -> Result<Paths, Error> {
         Ok(Paths {

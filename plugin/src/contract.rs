@@ -5,18 +5,29 @@
 //! on the first byte. This module has no I/O; `frame` does the framing for blocking sockets.
 
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// Version of this wire. Both sides refuse another one by name, so that a plugin and a daemon of different
 /// releases fail with a sentence instead of a decoding error.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Where the daemon listens (directory 0700, socket 0600).
 pub const SOCKET_PATH: &str = "/run/berth/berthd.sock";
 
 /// Where a DEL that found no daemon leaves its tombstone, one JSON [`DelRequest`] a file.
 pub const TOMBSTONE_DIR: &str = "/run/berth/tombstones";
+
+/// How lately a daemon that does not answer must have been alive for STATUS to succeed still: a restart is no failure, and
+/// a STATUS that fails makes the whole node NotReady.
+pub const ALIVE_WITHIN: Duration = Duration::from_secs(60);
+
+/// The file beside the socket whose modification time says when the daemon was last alive: `/run/berth/berthd.alive`.
+pub fn heartbeat_path(socket: &Path) -> PathBuf {
+    socket.with_extension("alive")
+}
 
 /// The largest frame, in bytes: as much as the plugin accepts on stdin.
 pub const MAX_FRAME: usize = 8 << 20;
@@ -45,6 +56,12 @@ pub enum Ask {
     Add(AddRequest),
     /// Take back what an ADD gave. Carries the namespace's descriptor when it still exists, else none.
     Del(DelRequest),
+    /// Compare what an ADD gave with what stands. Needs exactly one descriptor: the pod's network namespace.
+    Check(CheckRequest),
+    /// Take back what every attachment of a network has that the runtime does not name; no descriptor.
+    Gc(GcRequest),
+    /// Whether there is a daemon that takes ADDs; no descriptor.
+    Status,
     /// The daemon's state for people and tools (`berthd status`); no descriptor.
     State,
 }
@@ -110,6 +127,59 @@ pub struct DelRequest {
     /// The pod, if the runtime said so: for logs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodName>,
+    /// The pod's links as `prevResult` tells them, if aws-node made them; looked at only when the attachment is not ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aws_node: Vec<AwsNodeLink>,
+}
+
+/// A link that aws-node made for a pod, as its CNI result tells: it keeps the number of the route table in `mac`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsNodeLink {
+    /// Name of the host's end.
+    pub host_ifname: String,
+    /// The pod's address.
+    pub address: Ipv4Addr,
+    /// Route table of the pod's ENI; 254 is the main table.
+    pub table: u32,
+}
+
+/// What CHECK asks: an attachment, and what the runtime remembers of the pod's interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRequest {
+    /// The attachment.
+    pub id: AttachmentId,
+    /// MAC of the pod's interface, lower case with colons, if `prevResult` has one that is a MAC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Its IPv4 addresses in `prevResult`.
+    pub addresses: Vec<ListedAddress>,
+}
+
+/// An address of the pod's interface with the length of its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedAddress {
+    /// The address, host bits included.
+    pub address: Ipv4Addr,
+    /// 0 to 32.
+    pub prefix_len: u8,
+}
+
+/// What GC asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcRequest {
+    /// Network name of the configuration list: attachments of others are nobody's business here.
+    pub network: String,
+    /// The attachments that stay.
+    pub valid: Vec<ValidAttachment>,
+}
+
+/// An attachment that the runtime still knows (CNI spec 1.1.0, `cni.dev/valid-attachments`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ValidAttachment {
+    /// Container id.
+    pub container_id: String,
+    /// Interface name.
+    pub ifname: String,
 }
 
 /// One reply.
@@ -129,6 +199,12 @@ pub enum Outcome {
     Added(Added),
     /// Nothing of the attachment is left that matters to anyone.
     Deleted,
+    /// The attachment stands as its ADD left it.
+    Checked,
+    /// Nothing is left of the attachments that were to go.
+    Collected,
+    /// ADDs are taken.
+    Ready,
     /// The daemon's state, free-form JSON for `berthd status`.
     State {
         /// The document.

@@ -1,9 +1,10 @@
-//! DEL: tells the daemon, or leaves it a tombstone. CNI_NETNS and CNI_ARGS are hints here and prevResult is not looked
-//! at: the daemon knows what the attachment has, and a DEL that fails for a hint's sake wedges the pod or leaks.
+//! DEL: tells the daemon, or leaves it a tombstone. CNI_NETNS, CNI_ARGS and prevResult are hints here: the daemon knows
+//! what the attachment has, and a DEL that fails for a hint's sake wedges the pod or leaks.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::args;
+use crate::aws_node;
 use crate::call::Call;
 use crate::client::{AskError, Daemon, unexpected};
 use crate::config::Paths;
@@ -23,6 +24,7 @@ pub(crate) fn del(call: &Call) -> Result<(), Error> {
     let request = DelRequest {
         id: call.id.clone(),
         pod,
+        aws_node: aws_node::links(call.config.prev_result()),
     };
     let daemon = Daemon::new(&paths.socket, call.deadline)?;
     let netns = netns.as_ref().map(AsFd::as_fd);

@@ -42,8 +42,7 @@ impl Verb {
     pub(crate) fn limit(&self) -> Duration {
         Duration::from_secs(match self {
             Self::Add => 25,
-            Self::Gc => 20,
-            Self::Del | Self::Check | Self::Unknown(_) => 10,
+            Self::Del | Self::Check | Self::Gc | Self::Unknown(_) => 10,
             Self::Status | Self::Version => 1,
         })
     }

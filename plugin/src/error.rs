@@ -25,6 +25,8 @@ pub(crate) mod code {
     pub(crate) const OWN_NETNS: u32 = 8;
     /// Nothing is wrong that time does not mend.
     pub(crate) const TRY_AGAIN: u32 = 11;
+    /// STATUS only: no ADD can be served.
+    pub(crate) const UNAVAILABLE: u32 = 50;
     /// Plugin and daemon do not understand each other.
     pub(crate) const PROTOCOL: u32 = 100;
     /// A bug of ours.

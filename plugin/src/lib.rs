@@ -9,15 +9,19 @@ pub mod tombstone;
 
 mod add;
 mod args;
+mod aws_node;
 mod call;
+mod check;
 mod client;
 mod config;
 mod del;
 mod env;
 mod error;
+mod gc;
 mod netns;
 mod prev_result;
 mod result;
+mod status;
 mod stdin;
 mod version;
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use crate::contract::ListedAddress;
 use crate::error::{Error, code};
 use crate::version::Version;
 
@@ -70,6 +71,18 @@ impl PrevResult {
             .is_some_and(|routes| routes.iter().any(|route| route["dst"] == dst))
     }
 
+    /// The IPv4 addresses of the interface with this index. One without an index counts as its: the specification makes
+    /// it optional, and the result is of one sandbox.
+    pub(crate) fn addresses_of(&self, interface: usize) -> Vec<ListedAddress> {
+        let ips = self.0.get("ips").and_then(Value::as_array);
+        let ips = ips.map_or(&[] as &[Value], Vec::as_slice);
+        let its = |ip: &&Value| match ip.get("interface").and_then(Value::as_u64) {
+            Some(index) => usize::try_from(index) == Ok(interface),
+            None => true,
+        };
+        ips.iter().filter(its).filter_map(listed).collect()
+    }
+
     /// The document, for appending.
     pub(crate) fn into_document(self) -> Map<String, Value> {
         self.0
@@ -82,6 +95,15 @@ impl PrevResult {
             .and_then(Value::as_array)
             .map_or(&[], Vec::as_slice)
     }
+}
+
+/// The IPv4 address of an entry of `ips`.
+pub(crate) fn listed(ip: &Value) -> Option<ListedAddress> {
+    let (address, length) = ip.get("address")?.as_str()?.split_once('/')?;
+    Some(ListedAddress {
+        address: address.parse().ok()?,
+        prefix_len: length.parse().ok()?,
+    })
 }
 
 fn has_sandbox(interface: &Value) -> bool {

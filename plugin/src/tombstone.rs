@@ -108,6 +108,7 @@ mod tests {
         let request = DelRequest {
             id: id("aws-cni", "c0ffee", "eth0"),
             pod: None,
+            aws_node: Vec::new(),
         };
         write(&dir, &request, "one").unwrap();
         write(&dir, &request, "two").unwrap();
@@ -129,6 +130,7 @@ mod tests {
         let request = DelRequest {
             id: id("aws-cni", &"c".repeat(300), "eth0"),
             pod: None,
+            aws_node: Vec::new(),
         };
         assert!(write(home.path(), &request, "one").is_err());
         assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);

@@ -32,6 +32,11 @@ impl Place {
         self.0.path().join("berth/tombstones")
     }
 
+    /// The file that says when a daemon was last alive.
+    pub fn heartbeat(&self) -> PathBuf {
+        self.0.path().join("berthd.alive")
+    }
+
     /// The tombstones that lie there, with their file names.
     pub fn buried(&self) -> Vec<(String, DelRequest)> {
         let Ok(entries) = std::fs::read_dir(self.tombstones()) else {
@@ -63,7 +68,7 @@ impl Place {
         }
     }
 
-    /// A daemon that gives every ADD [`added`] and takes every DEL.
+    /// A daemon that gives every ADD [`added`], and the success of its verb to everything else.
     pub fn listen_well(&self) -> Daemon {
         self.listen(vec![Act::Obey])
     }
@@ -180,14 +185,25 @@ fn serve(listener: &UnixListener, acts: Vec<Act>, seen: &Mutex<Vec<Seen>>, stop:
     }
 }
 
+/// What a daemon in order answers.
+fn obeyed(ask: &Ask) -> Outcome {
+    match ask {
+        Ask::Add(_) => Outcome::Added(added()),
+        Ask::Del(_) => Outcome::Deleted,
+        Ask::Check(_) => Outcome::Checked,
+        Ask::Gc(_) => Outcome::Collected,
+        Ask::Status => Outcome::Ready,
+        Ask::State => Outcome::State { state: ().into() },
+    }
+}
+
 fn perform(act: &Act, mut stream: UnixStream, seen: &Mutex<Vec<Seen>>) {
     if matches!(act, Act::Slam) {
         return;
     }
     let request = receive(&mut stream);
     let outcome = match (act, &request.request.ask) {
-        (Act::Obey, Ask::Add(_)) => Outcome::Added(added()),
-        (Act::Obey, _) => Outcome::Deleted,
+        (Act::Obey, ask) => obeyed(ask),
         (Act::Answer(outcome), _) => outcome.clone(),
         _ => Outcome::Deleted,
     };

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 
-use berth_cni::contract::{Ask, AttachmentId, DelRequest, PodName};
+use berth_cni::contract::{Ask, AttachmentId, AwsNodeLink, DelRequest, PodName};
 use serde_json::json;
 
 use crate::daemon::{Act, Place, failure, stopping};
@@ -25,6 +25,7 @@ fn request() -> DelRequest {
             name: "web-0".into(),
             uid: None,
         }),
+        aws_node: Vec::new(),
     }
 }
 
@@ -74,25 +75,75 @@ fn d03_d05_a_namespace_that_is_gone_or_none_is_left_out() {
     assert!(daemon.only().descriptors.is_empty());
 }
 
-#[test]
-fn d08_a_result_of_aws_node_does_not_disturb() {
-    let place = Place::new();
-    let daemon = place.listen_well();
-    let previous = json!({
+/// A result of aws-node: the dummy's `mac` is a VLAN's number, the others' is a route table's.
+fn aws_result(vlan: &str) -> serde_json::Value {
+    json!({
         "cniVersion": "0.4.0",
         "interfaces": [
             {"name": "eni1a2b3c4d5e6"},
             {"name": "eth0", "mac": "254", "sandbox": "/var/run/netns/cni-1"},
-            {"name": "dummy1a2b3c4d5e", "mac": "0", "sandbox": "0"},
+            {"name": "eniffffffffff0"},
+            {"name": "mNicIf1", "mac": "10001", "sandbox": "/var/run/netns/cni-1"},
+            {"name": "dummy1a2b3c4d5e", "mac": vlan, "sandbox": "0"},
         ],
-        "ips": [{"version": "4", "address": "10.0.3.9/32", "gateway": "169.254.1.1", "interface": 1}],
-    });
-    let config = config_with(
-        &place,
-        &json!({"cniVersion": "0.4.0", "prevResult": previous}),
-    );
+        "ips": [
+            {"version": "4", "address": "10.0.3.9/32", "interface": 1},
+            {"version": "4", "address": "10.0.9.9/32", "interface": 3},
+            {"version": "6", "address": "fd00::9/128", "interface": 1},
+            {"version": "4", "address": "10.0.3.10/32", "interface": 0},
+            {"version": "4", "address": "10.0.3.11/32"},
+        ],
+    })
+}
+
+#[test]
+fn d08_what_aws_node_left_is_told_to_the_daemon() {
+    let place = Place::new();
+    let daemon = place.listen_well();
+    let members = json!({"cniVersion": "0.4.0", "prevResult": aws_result("0")});
+    let config = config_with(&place, &members);
     del(&place).config(&config).run().silent();
-    assert_eq!(daemon.only().request.ask, Ask::Del(request()));
+    let link = |host_ifname: &str, address: [u8; 4], table| AwsNodeLink {
+        host_ifname: host_ifname.into(),
+        address: address.into(),
+        table,
+    };
+    let aws_node = vec![
+        link("eni1a2b3c4d5e6", [10, 0, 3, 9], 254),
+        link("eniffffffffff0", [10, 0, 9, 9], 10001),
+    ];
+    let told = DelRequest {
+        aws_node,
+        ..request()
+    };
+    assert_eq!(daemon.only().request.ask, Ask::Del(told.clone()));
+    drop(daemon);
+    std::fs::remove_file(place.socket()).unwrap();
+    del(&place).config(&config).run().silent();
+    assert_eq!(place.buried(), [(TOMBSTONE.to_owned(), told)]);
+}
+
+#[test]
+fn d08_other_results_say_nothing_of_aws_node() {
+    let place = Place::new();
+    let daemon = place.listen_well();
+    let mut nameless = aws_result("0");
+    nameless["interfaces"].as_array_mut().unwrap().pop();
+    // One with a VLAN, one without the dummy, and some that are none.
+    for result in [
+        aws_result("7"),
+        nameless,
+        json!(5),
+        json!({"interfaces": 3, "ips": {}}),
+        json!({"interfaces": [{"name": "dummy0", "mac": "0", "sandbox": "0"}], "ips": [{"interface": 9}, 4, null]}),
+    ] {
+        let members = json!({"cniVersion": "0.4.0", "prevResult": result});
+        del(&place)
+            .config(&config_with(&place, &members))
+            .run()
+            .silent();
+        assert_eq!(daemon.only().request.ask, Ask::Del(request()));
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn x01_another_protocol_is_named_with_both_numbers() {
         Call::new(verb, &place)
             .netns(netns.path())
             .run()
-            .fails(100, &["protocol 1", "protocol 7", "same release"]);
+            .fails(100, &["protocol 2", "protocol 7", "same release"]);
     }
 }
 
@@ -85,7 +85,7 @@ fn x01_answers_that_make_no_sense_are_errors_at_once() {
         (
             "DEL",
             Act::Say(framed(
-                br#"{"protocol": 1, "outcome": {"kind": "perhaps"}}"#,
+                br#"{"protocol": 2, "outcome": {"kind": "perhaps"}}"#,
             )),
             "cannot understand",
         ),

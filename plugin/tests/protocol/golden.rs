@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use berth_cni::contract::{
-    AddRequest, Ask, AttachmentId, DelRequest, Failure, Interface, Outcome, PROTOCOL, PodName,
-    Reply, Request,
+    AddRequest, Ask, AttachmentId, AwsNodeLink, CheckRequest, DelRequest, Failure, GcRequest,
+    Interface, ListedAddress, Outcome, PROTOCOL, PodName, Reply, Request, ValidAttachment,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,10 +51,60 @@ fn requests() {
         &request(Ask::Del(DelRequest {
             id: id.clone(),
             pod: Some(PodName { uid: None, ..pod }),
+            aws_node: Vec::new(),
         })),
     );
     pinned("request-state", &request(Ask::State));
-    pinned("tombstone", &DelRequest { id, pod: None });
+    let bare = DelRequest {
+        id: id.clone(),
+        pod: None,
+        aws_node: Vec::new(),
+    };
+    pinned("tombstone", &bare);
+    let link = AwsNodeLink {
+        host_ifname: "eni1a2b3c4d5e6".into(),
+        address: [10, 0, 3, 9].into(),
+        table: 254,
+    };
+    let aws_node = vec![link];
+    pinned("tombstone-aws-node", &DelRequest { aws_node, ..bare });
+}
+
+#[test]
+fn requests_of_the_later_verbs() {
+    let id = AttachmentId {
+        network: "aws-cni".into(),
+        container_id: "c0ffee".into(),
+        ifname: "eth0".into(),
+    };
+    let check = CheckRequest {
+        id,
+        mac: Some("0a:58:0a:00:03:07".into()),
+        addresses: vec![ListedAddress {
+            address: [10, 0, 3, 7].into(),
+            prefix_len: 32,
+        }],
+    };
+    let bare = CheckRequest {
+        mac: None,
+        ..check.clone()
+    };
+    let gc = GcRequest {
+        network: "aws-cni".into(),
+        valid: vec![ValidAttachment {
+            container_id: "c0ffee".into(),
+            ifname: "eth0".into(),
+        }],
+    };
+    let request = |ask| Request {
+        protocol: PROTOCOL,
+        invocation: "5eed".repeat(8),
+        ask,
+    };
+    pinned("request-check", &request(Ask::Check(check)));
+    pinned("request-check-bare", &request(Ask::Check(bare)));
+    pinned("request-gc", &request(Ask::Gc(gc)));
+    pinned("request-status", &request(Ask::Status));
 }
 
 #[test]
@@ -71,6 +121,9 @@ fn replies() {
     };
     pinned("reply-added", &reply(Outcome::Added(added())));
     pinned("reply-deleted", &reply(Outcome::Deleted));
+    pinned("reply-checked", &reply(Outcome::Checked));
+    pinned("reply-collected", &reply(Outcome::Collected));
+    pinned("reply-ready", &reply(Outcome::Ready));
     pinned(
         "reply-state",
         &reply(Outcome::State {

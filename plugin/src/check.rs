@@ -1,0 +1,65 @@
+//! CHECK: what the runtime remembers of an attachment (`prevResult`) is judged here as far as it must agree with the
+//! call, and sent to the daemon, which compares it with its state and the kernel. Nothing is changed.
+
+use std::os::fd::AsFd;
+
+use crate::call::Call;
+use crate::client::{Daemon, unexpected};
+use crate::contract::{Ask, CheckRequest, Outcome};
+use crate::error::{Error, code};
+use crate::netns::Netns;
+use crate::prev_result::PrevResult;
+
+/// Success if everything stands that an ADD left and `prevResult` lists. What other plugins did besides is theirs.
+pub(crate) fn check(call: &Call) -> Result<(), Error> {
+    let paths = call.config.paths()?;
+    let request = request(call)?;
+    let path = &call.environment.netns;
+    let netns = Netns::open(path, call.environment.own_netns_allowed)
+        .map_err(|error| error.into_error(path))?;
+    let daemon = Daemon::new(&paths.socket, call.deadline)?;
+    match daemon.ask_until_answered(Ask::Check(request), Some(netns.as_fd()))? {
+        Outcome::Checked => Ok(()),
+        other => Err(unexpected(other, "CHECK")),
+    }
+}
+
+/// What `prevResult` says of the pod's interface. CHECK must have one (CNI spec, "CHECK"), and it must be of this sandbox.
+fn request(call: &Call) -> Result<CheckRequest, Error> {
+    let value = call.config.prev_result();
+    let value = value.ok_or_else(|| Error::new(code::CONFIG, "required prevResult missing"))?;
+    let previous = PrevResult::parse(value, call.version)?;
+    let ifname = &call.id.ifname;
+    let position = previous.position_in_sandbox(ifname).ok_or_else(|| {
+        Error::new(
+            code::CONFIG,
+            format!("prevResult lists no interface {ifname} inside a sandbox"),
+        )
+    })?;
+    let interface = &previous.interfaces()[position];
+    // Known to be UTF-8 since the environment was read.
+    let netns = call.environment.netns.to_string_lossy();
+    if interface["sandbox"] != *netns {
+        return Err(Error::new(
+            code::CONFIG,
+            format!(
+                "sandbox {} of {ifname} in prevResult is not CNI_NETNS {netns}",
+                interface["sandbox"]
+            ),
+        ));
+    }
+    Ok(CheckRequest {
+        id: call.id.clone(),
+        mac: interface["mac"]
+            .as_str()
+            .filter(|mac| is_mac(mac))
+            .map(str::to_ascii_lowercase),
+        addresses: previous.addresses_of(position),
+    })
+}
+
+/// aws-node keeps the number of a route table in this member.
+fn is_mac(text: &str) -> bool {
+    let octet = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split(':').count() == 6 && text.split(':').all(octet)
+}

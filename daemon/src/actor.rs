@@ -4,19 +4,22 @@
 //! takes time is an effect: a future that ends in an `Effect`, which is taken in like anything else. What happens in
 //! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
 //!
-//! `add` and `del` hold the two verbs, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` and
+//! `add`, `del`, `check` and `gc` hold the verbs, `sweep` what becomes of DELs that never come, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` and
 //! `recovery` how a node and its pods are got to know, `effects` what touches the world.
 
 mod add;
+mod check;
 mod del;
 mod effects;
 mod failure;
+mod gc;
 mod handle;
 mod layout;
 mod planner;
 mod recovery;
 mod reporting;
 mod startup;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod translate;
@@ -41,11 +44,13 @@ use crate::node::NodeFacts;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
 use add::{AddJob, GaveUp};
+use check::CheckJob;
 use del::DelJob;
 use effects::Effect;
 use handle::Command;
 use layout::Layouts;
 use recovery::Recovery;
+use sweep::Sweep;
 
 /// How many events are taken in before their checkpoint is written: a burst shares one write, but nobody waits for ever.
 const TURN: usize = 256;
@@ -65,10 +70,11 @@ struct Working {
     queue: VecDeque<Job>,
 }
 
-/// A request that changes an attachment.
+/// A request about one attachment.
 enum Job {
     Add(AddJob),
     Del(DelJob),
+    Check(CheckJob),
 }
 
 impl Job {
@@ -76,6 +82,7 @@ impl Job {
         match self {
             Self::Add(job) => translate::key(&job.request.id),
             Self::Del(job) => translate::key(&job.request.id),
+            Self::Check(job) => translate::key(&job.request.id),
         }
     }
 }
@@ -108,6 +115,7 @@ pub struct Actor {
     laid_out: bool,
     layouts: Layouts,
     recovery: Recovery,
+    sweep: Sweep,
     reasons: Vec<Reason>,
     wake_at: Option<Timestamp>,
     metrics: Metrics,
@@ -159,6 +167,7 @@ impl Actor {
         self.forget();
         self.plan();
         self.note_waits();
+        self.sweep();
         self.write();
     }
 
@@ -210,6 +219,8 @@ impl Actor {
         match command {
             Command::Add(job) => self.request(Job::Add(job)),
             Command::Del(job) => self.request(Job::Del(job)),
+            Command::Check(job) => self.request(Job::Check(job)),
+            Command::Gc(job) => self.begin_gc(job),
             // The end of the turn finds out who it was.
             Command::Left => {}
             Command::Report(reply) => drop(reply.send(self.report())),
@@ -232,6 +243,7 @@ impl Actor {
         match job {
             Job::Add(job) => self.begin_add(job),
             Job::Del(job) => self.begin_del(job),
+            Job::Check(job) => self.begin_check(job),
         }
     }
 
@@ -259,6 +271,14 @@ impl Actor {
             } => self.undone(&key, removed, failure),
             Effect::Unwired { key, result } => self.unwired(&key, result),
             Effect::Released { key, stored } => self.released(&key, stored),
+            Effect::Checked {
+                request,
+                reply,
+                outcome,
+            } => self.checked(&request, reply, outcome),
+            Effect::CacheRead { job, results } => self.collect(job, results),
+            Effect::Collected { job, outcomes } => self.collected(job, outcomes),
+            Effect::Looked(result) => self.looked(result),
             Effect::LinkUp { id, eni, result } => self.link_up(id, eni, result),
             Effect::NodeApplied { awaiting, result } => self.node_applied(awaiting, result),
             Effect::Performed { id, outcome } => self.performed(id, outcome),
@@ -274,7 +294,11 @@ impl Actor {
         let now = self.now();
         let waiting = self.waiting.iter().map(|job| job.deadline);
         let deadlines = waiting.chain(self.gave_up.iter().map(|gave_up| gave_up.until));
-        let until = deadlines.chain(self.wake_at).chain(self.stopping).min();
+        let until = deadlines
+            .chain(self.wake_at)
+            .chain(self.sweep.due)
+            .chain(self.stopping)
+            .min();
         let wait = until.map(|until| until.since(now));
         async move {
             match wait {

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
+use berth_cni::contract::heartbeat_path;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::actor::{Persisted, Ports, STOP_WITHIN, Start};
+use crate::heartbeat::beat;
 use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, refuse_beside_aws_node};
 use crate::metrics::{CountedStore, Metrics};
 use crate::server::{BindError, Listener};
@@ -77,6 +79,8 @@ pub async fn run(
     ));
     let listener = Listener::bind(&settings.socket)?;
     let tombstones = Tombstones::open(&settings.tombstones)?;
+    let heartbeat = heartbeat_path(&settings.socket);
+    let heart = tokio::spawn(async move { beat(&heartbeat).await });
     for warning in &settings.warnings {
         warn!("{warning}");
     }
@@ -107,6 +111,7 @@ pub async fn run(
     };
     listener.serve(service, stopped, STOP_WITHIN).await;
     replay.abort();
+    heart.abort();
     Ok(actor.await?)
 }
 

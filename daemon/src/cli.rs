@@ -19,6 +19,7 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
   MAX_ENI                              fewer ENIs than the instance type has
   BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]
+  BERTH_CNI_RESULTS                    the runtimes' result cache [/var/lib/cni/results]
   BERTH_LOG                            log filter, such as info,berthd=debug [info]
   BERTH_MARK_MASK                      packet mark bits of the ENIs [0x7e]
   BERTH_PROC_ROOT                      where sysctls are written [/proc]

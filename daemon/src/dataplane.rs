@@ -20,6 +20,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 
 use async_trait::async_trait;
+use berth_cni::contract::AwsNodeLink;
+use ipam::desired::check::ObservedAttachment;
 use ipam::desired::{NodeDesired, PodDesired};
 use ipam::{Mac, PodInterface};
 
@@ -57,6 +59,21 @@ pub trait Dataplane: Send + Sync {
     /// The host ends of all pods that stand in the kernel now. A link that an ADD left half-made, because its daemon died,
     /// is no pod's and goes to the reaper.
     async fn observe_pods(&self) -> Result<Vec<ObservedPod>, DataplaneError>;
+
+    /// All that one attachment has in the kernel. `host_ifindex` is where its link was when it was made. Changes nothing.
+    async fn observe_attachment(
+        &self,
+        desired: &PodDesired,
+        host_ifindex: Option<u32>,
+        netns: OwnedFd,
+    ) -> Result<ObservedAttachment, DataplaneError>;
+
+    /// Those of `pods` that have neither a link nor a route any more; a link that waits for the reaper is none.
+    async fn without_link(&self, pods: Vec<PodRemoval>) -> Result<Vec<PodRemoval>, DataplaneError>;
+
+    /// Takes away the route and the rules that aws-node left of a pod, unless its address is another pod's by now. The link
+    /// goes with the pod's namespace.
+    async fn remove_aws_node(&self, link: &AwsNodeLink) -> Result<(), DataplaneError>;
 }
 
 /// How many objects were changed, by kind; all zero when the kernel was as desired.

@@ -10,6 +10,7 @@ use berthd::cli::{Cli, Command};
 use berthd::clock::BootClock;
 use berthd::dataplane::{KernelConfig, KernelDataplane};
 use berthd::metrics::{CountedEc2, Metrics};
+use berthd::sandboxes::SandboxFiles;
 use berthd::settings::{Environment, Settings};
 use berthd::{app, logging, status};
 use clap::Parser;
@@ -58,6 +59,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         ec2: Arc::new(CountedEc2::new(ec2, metrics.clone())),
         metadata: Arc::new(metadata),
         dataplane: Arc::new(KernelDataplane::start(kernel)?),
+        sandboxes: Arc::new(SandboxFiles::new(&settings.cni_results)),
         clock: Arc::new(BootClock),
     };
     let stop = async {

@@ -150,7 +150,7 @@ impl Metrics {
 
     /// What begins to exist at 1 has no rate at its first event.
     fn begin_at_zero(&self) {
-        for verb in ["add", "del"] {
+        for verb in ["add", "del", "check", "gc", "status"] {
             let _ = self.cni.with_label_values(&[verb, OK]);
         }
         for object in Object::ALL {

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_cni::contract::{AddRequest, DelRequest, MAX_FRAME, Outcome};
+use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest, MAX_FRAME, Outcome};
 
 pub use error::ServerError;
 pub use listener::{BindError, Listener};
@@ -27,6 +27,15 @@ pub trait Service: Send + Sync + 'static {
 
     /// Undoes an attachment; `netns` is absent when the namespace no longer exists.
     async fn del(&self, request: DelRequest, netns: Option<OwnedFd>) -> Outcome;
+
+    /// Compares an attachment with what stands, and changes nothing.
+    async fn check(&self, request: CheckRequest, netns: OwnedFd) -> Outcome;
+
+    /// Undoes the attachments of a network that are not named.
+    async fn gc(&self, request: GcRequest) -> Outcome;
+
+    /// Whether ADDs are taken.
+    async fn status(&self) -> Outcome;
 
     /// A request of the plugin was answered, or its client went away: `result` is `ok`, `cancelled`, or the reason's
     /// name. For whoever counts them.

@@ -39,6 +39,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Where DELs that met no daemon are left (BERTH_TOMBSTONES).
     pub tombstones: PathBuf,
+    /// The runtimes' result cache (BERTH_CNI_RESULTS).
+    pub cni_results: PathBuf,
     /// The checkpoint (AWS_VPC_K8S_CNI_BACKING_STORE).
     pub checkpoint: PathBuf,
     /// Where sysctls are written (BERTH_PROC_ROOT).
@@ -73,6 +75,7 @@ impl Settings {
             network,
             socket: daemon.socket,
             tombstones: daemon.tombstones,
+            cni_results: daemon.cni_results,
             checkpoint: daemon.checkpoint,
             proc_root: daemon.proc_root,
             add_wait: daemon.add_wait,

@@ -148,7 +148,11 @@ fn decode(body: &[u8]) -> Result<serde_json::Value, StatusError> {
     match reply.outcome {
         Outcome::State { state } => Ok(state),
         Outcome::Failed(failure) => Err(StatusError::Refused { failure }),
-        Outcome::Added(_) | Outcome::Deleted => Err(StatusError::Garbled(
+        Outcome::Added(_)
+        | Outcome::Deleted
+        | Outcome::Checked
+        | Outcome::Collected
+        | Outcome::Ready => Err(StatusError::Garbled(
             "it answers another question".to_owned(),
         )),
     }

@@ -19,6 +19,13 @@ pub struct AttachmentKey {
     pub ifname: String,
 }
 
+impl AttachmentKey {
+    /// Whether both are the same interface of the same sandbox, in whatever network.
+    pub fn is_same_interface(&self, other: &Self) -> bool {
+        self.container_id == other.container_id && self.ifname == other.ifname
+    }
+}
+
 impl fmt::Display for AttachmentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.network, self.container_id, self.ifname)
@@ -75,4 +82,12 @@ pub struct Attachment {
     pub answered: bool,
     /// Index of the host's link, once known.
     pub host_ifindex: Option<u32>,
+}
+
+impl Attachment {
+    /// Whether it was found in the kernel without a state that names it. No plugin process is known for it then, and its
+    /// network is an assumption.
+    pub fn is_recovered(&self) -> bool {
+        self.invocation.is_empty()
+    }
 }

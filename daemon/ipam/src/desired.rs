@@ -4,6 +4,7 @@
 //! behind one rule, the ENI of a pod as its veth's group, one mark rule per ENI. Nothing here touches the kernel; the
 //! dataplane compares these values with what it finds.
 
+pub mod check;
 pub mod node;
 pub mod pod;
 

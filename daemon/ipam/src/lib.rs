@@ -4,6 +4,7 @@
 //! [`Pool::apply`] takes in what happened, [`plan::plan`] says what to do next ([`policy`] how much to hold),
 //! [`desired`] what the kernel should look like.
 
+pub mod abandoned;
 pub mod action;
 pub mod address;
 pub mod attachment;

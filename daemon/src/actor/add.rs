@@ -124,6 +124,10 @@ impl Actor {
             self.wire(job);
             return None;
         }
+        if let Some(other) = self.of_another_network(&key) {
+            self.answer(job, failure::exists(&other.to_string()));
+            return None;
+        }
         let Some((address, eni)) = self.pool.choose() else {
             return Some(job);
         };
@@ -156,6 +160,13 @@ impl Actor {
         for job in &mut self.waiting {
             job.waits_for = reason;
         }
+    }
+
+    /// An attachment of another network to the same interface. Two cannot share one: its link's alias tells container and
+    /// interface only, and the DEL of either would take it.
+    fn of_another_network(&self, key: &AttachmentKey) -> Option<AttachmentKey> {
+        let mut keys = self.pool.attachments().map(|attachment| &attachment.key);
+        keys.find(|other| other.is_same_interface(key)).cloned()
     }
 
     /// Makes the links while the checkpoint is written.

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use berth_cni::contract::{DelRequest, Outcome};
-use ipam::{AttachmentKey, Event};
+use ipam::{Attachment, AttachmentKey, Event};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -23,8 +23,13 @@ impl Actor {
     pub(super) fn begin_del(&mut self, mut job: DelJob) {
         let key = translate::key(&job.request.id);
         let unnamed = |removal| (key.clone(), removal);
-        let found = self.find(&key);
+        let found = self
+            .find(&key)
+            .map(|attachment| (attachment.key.clone(), translate::removal(attachment)));
         let Some((known, removal)) = found.or_else(|| self.unnamed(&key).map(unnamed)) else {
+            if !job.request.aws_node.is_empty() {
+                return self.begin_del_after_aws_node(key, job);
+            }
             if self.is_written() {
                 return self.answer_del(&key, job, Outcome::Deleted);
             }
@@ -50,17 +55,30 @@ impl Actor {
         });
     }
 
-    fn find(&self, key: &AttachmentKey) -> Option<(AttachmentKey, crate::dataplane::PodRemoval)> {
-        let recovered = |a: &&ipam::Attachment| {
-            a.invocation.is_empty()
-                && a.key.container_id == key.container_id
-                && a.key.ifname == key.ifname
-        };
-        let attachment = self
-            .pool
+    /// The attachment that a request is about: one that was recovered from the kernel is known by container and interface.
+    pub(super) fn find(&self, key: &AttachmentKey) -> Option<&Attachment> {
+        let recovered = |a: &&Attachment| a.is_recovered() && a.key.is_same_interface(key);
+        self.pool
             .attachment(key)
-            .or_else(|| self.pool.attachments().find(recovered))?;
-        Some((attachment.key.clone(), translate::removal(attachment)))
+            .or_else(|| self.pool.attachments().find(recovered))
+    }
+
+    /// aws-node made the pod, and has left rules that would catch the next pod with the address.
+    fn begin_del_after_aws_node(&mut self, key: AttachmentKey, job: DelJob) {
+        let (dataplane, left) = (self.ports.dataplane.clone(), job.request.aws_node.clone());
+        info!(attachment = %key, ?left, "attachment of aws-node");
+        if let Some(working) = self.working.get_mut(&key) {
+            working.del = Some(job);
+        }
+        self.run_effect(async move {
+            let mut result = Ok(key.clone());
+            for link in &left {
+                if let Err(error) = dataplane.remove_aws_node(link).await {
+                    result = Err(error);
+                }
+            }
+            Effect::Unwired { key, result }
+        });
     }
 
     pub(super) fn unwired(

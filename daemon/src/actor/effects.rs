@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use berth_cni::contract::{self, CheckRequest};
 use ec2::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, Metadata};
 use ipam::action::Described;
 use ipam::desired::NodeDesired;
 use ipam::ownership::INSTANCE_TAG;
 use ipam::{AttachmentKey, EniId, IntentId, Outcome};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
+use super::gc::GcJob;
 use super::layout::Awaiting;
+use super::sweep::Look;
 use super::translate;
 use crate::clock::Clock;
 use crate::dataplane::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval};
 use crate::node::NodeFacts;
+use crate::sandboxes::{CacheError, Sandboxes};
 use crate::store::Durable;
 
 /// The world, as far as the actor touches it.
@@ -27,6 +31,8 @@ pub struct Ports {
     pub metadata: Arc<dyn Metadata>,
     /// The kernel.
     pub dataplane: Arc<dyn Dataplane>,
+    /// The runtime's files.
+    pub sandboxes: Arc<dyn Sandboxes>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -43,7 +49,7 @@ pub(super) enum Effect {
     Undone {
         key: AttachmentKey,
         removed: bool,
-        failure: Option<berth_cni::contract::Outcome>,
+        failure: Option<contract::Outcome>,
     },
     /// The links of a DEL are gone; the key is the one the pool knows.
     Unwired {
@@ -55,6 +61,24 @@ pub(super) enum Effect {
         key: AttachmentKey,
         stored: Result<(), String>,
     },
+    /// An attachment was compared with what stands.
+    Checked {
+        request: CheckRequest,
+        reply: oneshot::Sender<contract::Outcome>,
+        outcome: contract::Outcome,
+    },
+    /// The runtime's cache was read for a GC.
+    CacheRead {
+        job: GcJob,
+        results: Result<Vec<String>, CacheError>,
+    },
+    /// What the DELs of a GC ended in, by attachment.
+    Collected {
+        job: GcJob,
+        outcomes: Vec<(String, contract::Outcome)>,
+    },
+    /// Attachments were looked for whose link and namespace are gone.
+    Looked(Result<Look, DataplaneError>),
     /// The link of an ENI is there.
     LinkUp {
         id: IntentId,

@@ -2,6 +2,7 @@
 
 use berth_cni::contract::{Failure, Outcome, STOPPING};
 use ipam::Reason;
+use ipam::desired::check::Deviation;
 
 use crate::dataplane::DataplaneError;
 
@@ -41,6 +42,77 @@ pub(super) fn stopping() -> Outcome {
         "berthd is restarting".to_owned(),
         Reason::DaemonStarting.remedy(),
     )
+}
+
+/// The daemon does not know its pods yet.
+pub(super) fn starting() -> Outcome {
+    let reason = Reason::DaemonStarting;
+    failed(
+        TRY_AGAIN,
+        reason.name(),
+        reason.to_string(),
+        reason.remedy(),
+    )
+}
+
+/// CHECK of an attachment that no ADD made, or a DEL has undone.
+pub(super) fn unknown(what: &str) -> Outcome {
+    failed(
+        CONFLICT,
+        "AttachmentUnknown",
+        format!("attachment {what} is not known to berthd"),
+        "its address may be another pod's by now: delete the pod to have it made anew",
+    )
+}
+
+/// What CHECK found, if anything.
+pub(super) fn of_deviations(deviations: &[Deviation]) -> Option<Outcome> {
+    let texts: Vec<String> = deviations.iter().map(Deviation::to_string).collect();
+    (!texts.is_empty()).then(|| {
+        failed(
+            CONFLICT,
+            "AttachmentDamaged",
+            format!(
+                "the pod's network is not as it was made: {}",
+                texts.join(", ")
+            ),
+            "something else changed it: delete the pod to have it made anew",
+        )
+    })
+}
+
+/// CHECK could not look.
+pub(super) fn observation(error: &DataplaneError) -> Outcome {
+    failed(
+        KERNEL,
+        "Kernel",
+        format!("the pod's network could not be read: {error}"),
+        "",
+    )
+}
+
+/// What GC could not release, if anything: by the code of the first, and each with its reason.
+pub(super) fn of_collection(outcomes: Vec<(String, Outcome)>) -> Option<Outcome> {
+    let total = outcomes.len();
+    let failures: Vec<(String, Failure)> = outcomes
+        .into_iter()
+        .filter_map(|(attachment, outcome)| match outcome {
+            Outcome::Failed(failure) => Some((attachment, failure)),
+            _ => None,
+        })
+        .collect();
+    let (_, first) = failures.first()?;
+    let (code, reason, count) = (first.code, first.reason.clone(), failures.len());
+    let each: Vec<String> = failures
+        .iter()
+        .map(|(attachment, failure)| format!("{attachment}: {}", failure.msg))
+        .collect();
+    Some(failed(
+        code,
+        &reason,
+        format!("{count} of {total} attachments could not be released"),
+        &each.join("; "),
+    ))
 }
 
 /// The attachment exists, and another process made it.

@@ -4,12 +4,14 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use berth_cni::contract::{AddRequest, DelRequest, Outcome};
+use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest, Outcome};
 use tokio::sync::{mpsc, oneshot};
 
 use super::add::AddJob;
+use super::check::CheckJob;
 use super::del::DelJob;
 use super::failure;
+use super::gc::GcJob;
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::server::Service;
@@ -18,6 +20,8 @@ use crate::server::Service;
 pub(super) enum Command {
     Add(AddJob),
     Del(DelJob),
+    Check(CheckJob),
+    Gc(GcJob),
     /// The client of an ADD has gone: its job says so itself, this only wakes the actor.
     Left,
     Report(oneshot::Sender<Report>),
@@ -45,6 +49,15 @@ impl Handle {
     pub fn stop(&self) {
         // An actor that is gone has stopped.
         let _ = self.commands.send(Command::Stop);
+    }
+
+    /// Asks for something that goes on also when its client has gone.
+    async fn ask(&self, command: impl FnOnce(oneshot::Sender<Outcome>) -> Command) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(command(reply)).is_err() {
+            return failure::stopping();
+        }
+        answer.await.unwrap_or_else(|_| failure::stopping())
     }
 
     /// The daemon's state.
@@ -96,19 +109,39 @@ impl Service for Handle {
     }
 
     async fn del(&self, request: DelRequest, netns: Option<OwnedFd>) -> Outcome {
-        let (reply, answer) = oneshot::channel();
-        if self
-            .commands
-            .send(Command::Del(DelJob {
+        self.ask(|reply| {
+            Command::Del(DelJob {
                 request,
                 netns,
                 reply,
-            }))
-            .is_err()
-        {
-            return failure::stopping();
+            })
+        })
+        .await
+    }
+
+    async fn check(&self, request: CheckRequest, netns: OwnedFd) -> Outcome {
+        self.ask(|reply| {
+            Command::Check(CheckJob {
+                request,
+                netns,
+                reply,
+            })
+        })
+        .await
+    }
+
+    async fn gc(&self, request: GcRequest) -> Outcome {
+        self.ask(|reply| Command::Gc(GcJob { request, reply }))
+            .await
+    }
+
+    /// Without a question to the actor: one that has much to do takes ADDs all the same.
+    async fn status(&self) -> Outcome {
+        if self.commands.is_closed() {
+            failure::stopping()
+        } else {
+            Outcome::Ready
         }
-        answer.await.unwrap_or_else(|_| failure::stopping())
     }
 
     async fn state(&self) -> Outcome {

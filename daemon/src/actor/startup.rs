@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::effects::{self, Effect, Identified, Ports, Retry};
 use super::layout::Layouts;
 use super::recovery::Recovery;
+use super::sweep::Sweep;
 use super::{Actor, Handle, translate};
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
@@ -99,6 +100,7 @@ impl Start {
             attached: BTreeMap::new(),
             laid_out: false,
             layouts: Layouts::default(),
+            sweep: Sweep::default(),
             reasons: Vec::new(),
             wake_at: None,
             metrics: self.metrics.clone(),

@@ -4,18 +4,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod add;
+mod check;
 mod crash;
 mod del;
 mod disk;
 mod doubt;
+mod gc;
 mod growth;
 mod invariants;
 mod kernel;
 mod layout;
+mod networks;
 mod node;
 mod reasons;
 mod recovery;
 mod restart;
 mod stop;
 mod strangers;
+mod sweep;
 mod waiting;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use berth_cni::contract::{AddRequest, AttachmentId, Interface};
+use berth_cni::contract::{AddRequest, AttachmentId, CheckRequest, Interface};
 use ec2::{Ec2Error, Kind, NetworkInterface, NicStatus};
 use ipam::action::{CreatedEni, DescribedAttachment, DescribedEni};
+use ipam::desired::check::Remembered;
 use ipam::{
     Attachment, AttachmentKey, EniId, Failure, FailureKind, Mac, Outcome, PodInterface, PodName,
     Timestamp, desired,
@@ -22,6 +23,25 @@ pub(super) fn key(id: &AttachmentId) -> AttachmentKey {
         network: id.network.clone(),
         container_id: id.container_id.clone(),
         ifname: id.ifname.clone(),
+    }
+}
+
+pub(super) fn id(key: &AttachmentKey) -> AttachmentId {
+    AttachmentId {
+        network: key.network.clone(),
+        container_id: key.container_id.clone(),
+        ifname: key.ifname.clone(),
+    }
+}
+
+/// What of it cannot be understood is as good as not remembered, which CHECK then says.
+pub(super) fn remembered(request: &CheckRequest) -> Remembered {
+    let addresses = request.addresses.iter();
+    Remembered {
+        mac: request.mac.as_ref().and_then(|mac| mac.parse().ok()),
+        addresses: addresses
+            .filter_map(|listed| Ipv4Net::new(listed.address, listed.prefix_len).ok())
+            .collect(),
     }
 }
 

@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use berth_cni::contract::AwsNodeLink;
 use ipam::Mac;
+use ipam::desired::check::{HostEnd, ObservedAttachment, PodEnd, PodRoute};
 use ipam::desired::{NodeDesired, PodDesired};
+use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
 use super::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval};
@@ -34,6 +37,12 @@ pub enum Verb {
     RemovePod,
     /// [`Dataplane::observe_pods`].
     ObservePods,
+    /// [`Dataplane::observe_attachment`].
+    ObserveAttachment,
+    /// [`Dataplane::without_link`].
+    WithoutLink,
+    /// [`Dataplane::remove_aws_node`].
+    RemoveAwsNode,
 }
 
 /// How the kernel refuses, without effect.
@@ -58,6 +67,12 @@ pub enum Operation {
     RemovePod(String),
     /// Asked for all pods.
     ObservePods,
+    /// With the alias.
+    ObserveAttachment(String),
+    /// With the aliases that were asked for.
+    WithoutLink(Vec<String>),
+    /// With what aws-node left.
+    RemoveAwsNode(AwsNodeLink),
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +136,23 @@ impl FakeDataplane {
     /// The pods that stand, by alias.
     pub fn pods(&self) -> BTreeMap<String, ObservedPod> {
         self.state().pods.clone()
+    }
+
+    /// Something else changes what the kernel has of a pod.
+    pub fn damage(&self, alias: &str, damage: impl FnOnce(&mut ObservedPod)) {
+        if let Some(pod) = self.state().pods.get_mut(alias) {
+            damage(pod);
+        }
+    }
+
+    /// A pod's link is there again.
+    pub fn restore_pod(&self, pod: ObservedPod) {
+        self.state().pods.insert(pod.alias.clone(), pod);
+    }
+
+    /// A pod's link goes, as it does with its namespace.
+    pub fn remove_pod_link(&self, alias: &str) {
+        self.state().pods.remove(alias);
     }
 
     /// What was last applied to the node.
@@ -193,6 +225,42 @@ impl State {
         let changed = self.node.as_ref() != Some(&desired);
         self.node = Some(desired);
         changed
+    }
+
+    /// What a pod that stands here looks like; it has its whole inside as long as its link is there.
+    fn look(&self, desired: &PodDesired) -> ObservedAttachment {
+        let Some(pod) = self.pods.get(&desired.alias) else {
+            return ObservedAttachment::default();
+        };
+        let route = |destination: Ipv4Net, gateway| PodRoute {
+            destination,
+            gateway,
+            own: true,
+        };
+        ObservedAttachment {
+            host: Some(HostEnd {
+                ifindex: pod.ifindex,
+                name: pod.name.clone(),
+                group: pod.group,
+                up: true,
+                mac: Some(desired.host_mac),
+            }),
+            pod: Some(PodEnd {
+                is_peer: true,
+                up: true,
+                mac: Some(desired.pod_mac),
+                addresses: vec![desired.address.into()],
+                routes: vec![
+                    route(desired.gateway.into(), None),
+                    route(Ipv4Net::default(), Some(desired.gateway)),
+                ],
+                gateway_mac: Some(desired.host_mac),
+            }),
+            host_route: pod
+                .address
+                .filter(|address| *address == desired.address)
+                .map(|_| pod.ifindex),
+        }
     }
 
     fn wire(&mut self, desired: &PodDesired) -> PodLinks {
@@ -287,5 +355,33 @@ impl Dataplane for FakeDataplane {
             state.pods.values().cloned().collect()
         })
         .await
+    }
+
+    async fn observe_attachment(
+        &self,
+        desired: &PodDesired,
+        _host_ifindex: Option<u32>,
+        _netns: OwnedFd,
+    ) -> Result<ObservedAttachment, DataplaneError> {
+        let operation = Operation::ObserveAttachment(desired.alias.clone());
+        self.call(Verb::ObserveAttachment, operation, |state| {
+            state.look(desired)
+        })
+        .await
+    }
+
+    async fn without_link(&self, pods: Vec<PodRemoval>) -> Result<Vec<PodRemoval>, DataplaneError> {
+        let aliases = pods.iter().map(|pod| pod.alias.clone()).collect();
+        let operation = Operation::WithoutLink(aliases);
+        self.call(Verb::WithoutLink, operation, |state| {
+            let gone = |pod: &PodRemoval| !state.pods.contains_key(&pod.alias);
+            pods.into_iter().filter(gone).collect()
+        })
+        .await
+    }
+
+    async fn remove_aws_node(&self, link: &AwsNodeLink) -> Result<(), DataplaneError> {
+        let operation = Operation::RemoveAwsNode(link.clone());
+        self.call(Verb::RemoveAwsNode, operation, |_| ()).await
     }
 }

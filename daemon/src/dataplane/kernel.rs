@@ -9,7 +9,9 @@ use std::sync::mpsc as handover;
 use std::thread;
 
 use async_trait::async_trait;
+use berth_cni::contract::AwsNodeLink;
 use ipam::Mac;
+use ipam::desired::check::ObservedAttachment;
 use ipam::desired::{NodeDesired, PodDesired};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
@@ -54,6 +56,14 @@ enum PodRequest {
     Apply(Box<PodDesired>, OwnedFd, Answer<PodLinks>),
     Remove(PodRemoval, Option<OwnedFd>, Answer<()>),
     Observe(Answer<Vec<ObservedPod>>),
+    ObserveOne(
+        Box<PodDesired>,
+        Option<u32>,
+        OwnedFd,
+        Answer<ObservedAttachment>,
+    ),
+    WithoutLink(Vec<PodRemoval>, Answer<Vec<PodRemoval>>),
+    RemoveAwsNode(AwsNodeLink, Answer<()>),
 }
 
 #[derive(Debug)]
@@ -142,6 +152,28 @@ impl Dataplane for KernelDataplane {
     async fn observe_pods(&self) -> Result<Vec<ObservedPod>, DataplaneError> {
         Self::ask(&self.pods, PodRequest::Observe).await
     }
+
+    async fn observe_attachment(
+        &self,
+        desired: &PodDesired,
+        host_ifindex: Option<u32>,
+        netns: OwnedFd,
+    ) -> Result<ObservedAttachment, DataplaneError> {
+        let desired = Box::new(desired.clone());
+        Self::ask(&self.pods, |answer| {
+            PodRequest::ObserveOne(desired, host_ifindex, netns, answer)
+        })
+        .await
+    }
+
+    async fn without_link(&self, pods: Vec<PodRemoval>) -> Result<Vec<PodRemoval>, DataplaneError> {
+        Self::ask(&self.pods, |answer| PodRequest::WithoutLink(pods, answer)).await
+    }
+
+    async fn remove_aws_node(&self, link: &AwsNodeLink) -> Result<(), DataplaneError> {
+        let link = link.clone();
+        Self::ask(&self.pods, |answer| PodRequest::RemoveAwsNode(link, answer)).await
+    }
 }
 
 /// Runs `work` on a thread of its own with a socket in the calling thread's namespace, which a new thread inherits.
@@ -190,6 +222,16 @@ async fn serve_pods(pods: &Pods, mut requests: mpsc::UnboundedReceiver<PodReques
             }
             PodRequest::Observe(answer) => {
                 let _ = answer.send(pods.observe().await);
+            }
+            PodRequest::ObserveOne(desired, host_ifindex, netns, answer) => {
+                let observed = pods.observe_attachment(&desired, host_ifindex, &netns);
+                let _ = answer.send(observed.await);
+            }
+            PodRequest::WithoutLink(asked, answer) => {
+                let _ = answer.send(pods.without_link(asked).await);
+            }
+            PodRequest::RemoveAwsNode(link, answer) => {
+                let _ = answer.send(pods.remove_aws_node(&link).await);
             }
         }
     }

@@ -4,6 +4,8 @@
 mod chained;
 mod created;
 mod eviction;
+mod observation;
+mod predecessor;
 mod removal;
 
 use ipam::PodInterface;

@@ -67,6 +67,9 @@ fn verb(ask: &Ask) -> Option<&'static str> {
     match ask {
         Ask::Add(_) => Some("add"),
         Ask::Del(_) => Some("del"),
+        Ask::Check(_) => Some("check"),
+        Ask::Gc(_) => Some("gc"),
+        Ask::Status => Some("status"),
         Ask::State => None,
     }
 }
@@ -123,6 +126,12 @@ async fn dispatch<S: Service>(
         (Ask::Add(_), ..) => wrong("ADD", "exactly one"),
         (Ask::Del(del), netns, None) => Ok(service.del(del, netns).await),
         (Ask::Del(_), ..) => wrong("DEL", "one or none"),
+        (Ask::Check(check), Some(netns), None) => Ok(service.check(check, netns).await),
+        (Ask::Check(_), ..) => wrong("CHECK", "exactly one"),
+        (Ask::Gc(gc), None, None) => Ok(service.gc(gc).await),
+        (Ask::Gc(_), ..) => wrong("GC", "none"),
+        (Ask::Status, None, None) => Ok(service.status().await),
+        (Ask::Status, ..) => wrong("STATUS", "none"),
         (Ask::State, None, None) => Ok(service.state().await),
         (Ask::State, ..) => wrong("STATE", "none"),
     }

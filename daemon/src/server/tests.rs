@@ -100,7 +100,7 @@ async fn a_descriptor_on_each_byte_is_refused_and_all_are_closed() {
 #[tokio::test]
 async fn nonsense_is_answered_with_what_is_wrong() {
     let served = serve(Limits::default());
-    let unknown = br#"{"protocol":1,"invocation":"one","ask":{"verb":"dance"}}"#;
+    let unknown = br#"{"protocol":2,"invocation":"one","ask":{"verb":"dance"}}"#;
     let newer = br#"{"protocol":7,"ask":["in a way that nobody knows yet"]}"#;
     for (bytes, reason, word) in [
         (

@@ -10,6 +10,9 @@ use tracing_subscriber::EnvFilter;
 use super::reader::Reader;
 use super::values::{number, path};
 
+/// libcni's default (`libcni/api.go`, `CacheDir`), which containerd, CRI-O and podman keep.
+const CNI_RESULTS: &str = "/var/lib/cni/results";
+
 const TAGS: &str = "ADDITIONAL_ENI_TAGS";
 /// aws-node's own tags; those that an operator gives with this in the key are dropped.
 const RESERVED: &str = "k8s.amazonaws.com";
@@ -26,6 +29,7 @@ const SOCKET_LENGTH: usize = 103;
 pub(super) struct Daemon {
     pub socket: PathBuf,
     pub tombstones: PathBuf,
+    pub cni_results: PathBuf,
     pub checkpoint: PathBuf,
     pub proc_root: PathBuf,
     pub add_wait: Duration,
@@ -52,6 +56,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Daemon {
             show(path)
         }),
         tombstones: read_path(reader, "BERTH_TOMBSTONES", TOMBSTONE_DIR),
+        cni_results: read_path(reader, "BERTH_CNI_RESULTS", CNI_RESULTS),
         proc_root: read_path(reader, "BERTH_PROC_ROOT", "/proc"),
         add_wait: reader.value(
             "BERTH_ADD_WAIT_SECONDS",

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use berth_cni::contract::{AddRequest, DelRequest};
+use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest};
 
 use super::*;
 use crate::report::{
@@ -25,6 +25,18 @@ impl Service for Says {
     }
 
     async fn del(&self, _: DelRequest, _: Option<OwnedFd>) -> Outcome {
+        panic!("status asks for the state")
+    }
+
+    async fn check(&self, _: CheckRequest, _: OwnedFd) -> Outcome {
+        panic!("status asks for the state")
+    }
+
+    async fn gc(&self, _: GcRequest) -> Outcome {
+        panic!("status asks for the state")
+    }
+
+    async fn status(&self) -> Outcome {
         panic!("status asks for the state")
     }
 
@@ -195,7 +207,7 @@ fn each_failure_has_its_own_words() {
     assert!(denied.to_string().contains("root"), "{denied}");
     let silent = unconnected(socket, io::ErrorKind::TimedOut.into());
     assert!(matches!(silent, StatusError::Silent { .. }), "{silent}");
-    let other = decode(br#"{"protocol":2,"anything":0}"#).unwrap_err();
-    assert!(other.to_string().contains("protocol 2"), "{other}");
+    let other = decode(br#"{"protocol":7,"anything":0}"#).unwrap_err();
+    assert!(other.to_string().contains("protocol 7"), "{other}");
     assert!(matches!(decode(b"{").unwrap_err(), StatusError::Garbled(_)));
 }

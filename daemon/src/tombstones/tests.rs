@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use berth_cni::contract::{AddRequest, AttachmentId, DelRequest, Failure};
+use berth_cni::contract::{AddRequest, AttachmentId, CheckRequest, DelRequest, Failure, GcRequest};
 use berth_cni::tombstone;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -41,6 +41,18 @@ impl Service for Recorder {
         } else {
             Outcome::Deleted
         }
+    }
+
+    async fn check(&self, _: CheckRequest, _: OwnedFd) -> Outcome {
+        panic!("a tombstone is a DEL")
+    }
+
+    async fn gc(&self, _: GcRequest) -> Outcome {
+        panic!("a tombstone is a DEL")
+    }
+
+    async fn status(&self) -> Outcome {
+        panic!("a tombstone is a DEL")
     }
 
     async fn state(&self) -> Outcome {
@@ -87,7 +99,16 @@ impl Replayed {
             container_id: container_id.into(),
             ifname: "eth0".into(),
         };
-        tombstone::write(&self.dir(), &DelRequest { id, pod: None }, "plugin").unwrap();
+        tombstone::write(
+            &self.dir(),
+            &DelRequest {
+                id,
+                pod: None,
+                aws_node: Vec::new(),
+            },
+            "plugin",
+        )
+        .unwrap();
     }
 
     async fn deleted(&mut self) -> String {

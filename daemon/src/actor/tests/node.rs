@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::{
-    AddRequest, Added, AttachmentId, DelRequest, Failure, Interface, Outcome, PodName,
+    AddRequest, Added, AttachmentId, CheckRequest, DelRequest, Failure, GcRequest, Interface,
+    ListedAddress, Outcome, PodName, ValidAttachment,
 };
 use ec2::fake::{FakeEc2, FakeSetup, LinkEvent};
 use ipam::{Mac, Timestamp};
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::dataplane::fake::FakeDataplane;
 use crate::metrics::{CountedEc2, Metrics};
 use crate::report::Report;
+use crate::sandboxes::fake::FakeSandboxes;
 use crate::server::Service;
 use crate::settings::Settings;
 use crate::store::checkpoint::{Loaded, load};
@@ -81,6 +83,7 @@ pub struct Node {
     pub disk: MemoryStore,
     /// Of all its daemons.
     pub metrics: Metrics,
+    pub sandboxes: FakeSandboxes,
     settings: Arc<Settings>,
     clock: PausedClock,
     boot_id: String,
@@ -119,6 +122,7 @@ impl Node {
             kernel,
             disk: MemoryStore::default(),
             metrics: Metrics::new().unwrap(),
+            sandboxes: FakeSandboxes::default(),
             settings: Arc::new(Settings::read(&settings).unwrap()),
             clock: PausedClock(Instant::now()),
             boot_id: "boot-1".to_owned(),
@@ -157,6 +161,7 @@ impl Node {
                 ec2: Arc::new(CountedEc2::new(self.cloud.clone(), self.metrics.clone())),
                 metadata: Arc::new(self.cloud.clone()),
                 dataplane: Arc::new(self.kernel.clone()),
+                sandboxes: Arc::new(self.sandboxes.clone()),
                 clock: Arc::new(self.clock),
             },
             store: StoreHandle::start(session),
@@ -290,9 +295,48 @@ impl Node {
         };
         tokio::spawn(async move {
             handle
-                .del(DelRequest { id, pod: None }, Some(netns()))
+                .del(
+                    DelRequest {
+                        id,
+                        pod: None,
+                        aws_node: Vec::new(),
+                    },
+                    Some(netns()),
+                )
                 .await
         })
+    }
+
+    /// CHECK of a sandbox, by what its ADD answered.
+    pub async fn check(&self, sandbox: &str, added: &Added) -> Outcome {
+        let request = CheckRequest {
+            id: request(sandbox, sandbox).id,
+            mac: Some(added.pod_mac.clone()),
+            addresses: vec![ListedAddress {
+                address: added.address,
+                prefix_len: 32,
+            }],
+        };
+        self.handle().check(request, netns()).await
+    }
+
+    /// GC of the usual network, with these sandboxes valid.
+    pub fn gc(&self, valid: &[&str]) -> JoinHandle<Outcome> {
+        self.gc_of("aws-cni", valid)
+    }
+
+    /// GC of a network.
+    pub fn gc_of(&self, network: &str, valid: &[&str]) -> JoinHandle<Outcome> {
+        let attachment = |sandbox: &&str| ValidAttachment {
+            container_id: (*sandbox).to_owned(),
+            ifname: "eth0".to_owned(),
+        };
+        let request = GcRequest {
+            network: network.to_owned(),
+            valid: valid.iter().map(attachment).collect(),
+        };
+        let handle = self.handle();
+        tokio::spawn(async move { handle.gc(request).await })
     }
 
     /// DEL of a sandbox, which must succeed.

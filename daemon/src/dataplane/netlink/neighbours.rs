@@ -1,4 +1,4 @@
-//! Neighbour entries (`ip neighbour`).
+//! IPv4 neighbour entries (`ip neighbour`).
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -34,4 +34,45 @@ impl Netlink {
         )
         .await
     }
+
+    /// `ip neighbour show <address> dev <index> nud permanent`: its MAC. All of a pod's entries are listed, for it has a
+    /// handful, and a filter by link is not taken in the header by kernels that check it.
+    pub(in crate::dataplane) async fn permanent_neighbour(
+        &self,
+        index: u32,
+        address: Ipv4Addr,
+    ) -> io::Result<Option<Mac>> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Inet;
+        let found = self
+            .dump(
+                RouteNetlinkMessage::GetNeighbour(message),
+                |found| match found {
+                    RouteNetlinkMessage::NewNeighbour(entry) => {
+                        let its = entry.header.ifindex == index
+                            && entry.header.state == NeighbourState::Permanent
+                            && leads_to(&entry, address);
+                        its.then(|| mac_of(&entry)).flatten()
+                    }
+                    _ => None,
+                },
+            )
+            .await?;
+        Ok(found.first().copied())
+    }
+}
+
+fn leads_to(entry: &NeighbourMessage, address: Ipv4Addr) -> bool {
+    let wanted = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+    entry.attributes.contains(&wanted)
+}
+
+fn mac_of(entry: &NeighbourMessage) -> Option<Mac> {
+    entry
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            NeighbourAttribute::LinkLayerAddress(octets) => octets.clone().try_into().ok().map(Mac),
+            _ => None,
+        })
 }

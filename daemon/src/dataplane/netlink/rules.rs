@@ -16,6 +16,7 @@ use super::{Netlink, is};
 pub(in crate::dataplane) struct Rule {
     pub(in crate::dataplane) priority: u32,
     pub(in crate::dataplane) source: Option<Ipv4Net>,
+    pub(in crate::dataplane) destination: Option<Ipv4Net>,
     /// Mark and mask.
     pub(in crate::dataplane) mark: Option<(u32, u32)>,
     pub(in crate::dataplane) table: u32,
@@ -35,6 +36,11 @@ impl Rule {
             let source = RuleAttribute::Source(IpAddr::V4(source.network()));
             message.attributes.push(source);
         }
+        if let Some(destination) = self.destination {
+            message.header.dst_len = destination.prefix_len();
+            let destination = RuleAttribute::Destination(IpAddr::V4(destination.network()));
+            message.attributes.push(destination);
+        }
         if let Some((mark, mask)) = self.mark {
             message.attributes.push(RuleAttribute::FwMark(mark));
             message.attributes.push(RuleAttribute::FwMask(mask));
@@ -51,6 +57,7 @@ impl Rule {
         let mut rule = Self {
             priority: 0,
             source: None,
+            destination: None,
             mark: None,
             table: u32::from(header.table),
         };
@@ -63,6 +70,9 @@ impl Rule {
                 RuleAttribute::FwMask(value) => mask = Some(*value),
                 RuleAttribute::Source(IpAddr::V4(source)) => {
                     rule.source = Some(Ipv4Net::new(*source, header.src_len).ok()?);
+                }
+                RuleAttribute::Destination(IpAddr::V4(destination)) => {
+                    rule.destination = Some(Ipv4Net::new(*destination, header.dst_len).ok()?);
                 }
                 RuleAttribute::Protocol(_)
                 | RuleAttribute::SuppressPrefixLen(u32::MAX)

@@ -75,6 +75,7 @@ fn wanted(desired: &NodeDesired) -> Vec<Rule> {
     let bare = |priority, table| Rule {
         priority,
         source: None,
+        destination: None,
         mark: None,
         table,
     };
@@ -103,13 +104,17 @@ fn wanted(desired: &NodeDesired) -> Vec<Rule> {
 fn stale(found: &[Rule], wanted: &[Rule], desired: &NodeDesired) -> Stale {
     let marks = |rule: &&Rule| {
         let ours = |(_, mask)| mask == desired.mask.bits() || ENI_TABLES.contains(&rule.table);
-        rule.priority == ENI_RULE && rule.source.is_none() && rule.mark.is_some_and(ours)
+        rule.priority == ENI_RULE
+            && rule.source.is_none()
+            && rule.destination.is_none()
+            && rule.mark.is_some_and(ours)
     };
     let current: Vec<u32> = secondaries(desired).map(|eni| eni.table).collect();
     let known: Vec<u32> = found.iter().filter(marks).map(|rule| rule.table).collect();
     let sources = |rule: &&Rule| {
         rule.priority == ENI_SOURCE_RULE
             && rule.mark.is_none()
+            && rule.destination.is_none()
             && rule.source.is_some_and(|source| source.prefix_len() == 32)
             && (known.contains(&rule.table) || current.contains(&rule.table))
     };

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::{
-    AddRequest, Added, Ask, AttachmentId, DelRequest, Failure, Interface, Outcome, PROTOCOL, Reply,
-    Request,
+    AddRequest, Added, Ask, AttachmentId, CheckRequest, DelRequest, Failure, GcRequest, Interface,
+    Outcome, PROTOCOL, Reply, Request,
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,6 +70,18 @@ impl Service for Fake {
         Outcome::State {
             state: netns.is_some().into(),
         }
+    }
+
+    async fn check(&self, _: CheckRequest, _: OwnedFd) -> Outcome {
+        Outcome::Checked
+    }
+
+    async fn gc(&self, _: GcRequest) -> Outcome {
+        Outcome::Collected
+    }
+
+    async fn status(&self) -> Outcome {
+        Outcome::Ready
     }
 
     async fn state(&self) -> Outcome {
@@ -172,6 +184,7 @@ pub(super) fn del() -> Ask {
     Ask::Del(DelRequest {
         id: id("c"),
         pod: None,
+        aws_node: Vec::new(),
     })
 }
 

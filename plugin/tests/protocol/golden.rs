@@ -56,7 +56,7 @@ fn requests() {
     );
     pinned("request-state", &request(Ask::State));
     let bare = DelRequest {
-        id: id.clone(),
+        id,
         pod: None,
         aws_node: Vec::new(),
     };

@@ -411,11 +411,11 @@ mod tests {
                 "address 10.0.1.20/32 is missing on interface eth0",
             ),
             (
-                pod(|pod| drop(pod.routes.remove(0))),
+                pod(|pod| pod.routes.retain(|route| route.gateway.is_some())),
                 "route to 169.254.1.1/32 is missing on interface eth0",
             ),
             (
-                pod(|pod| drop(pod.routes.remove(1))),
+                pod(|pod| pod.routes.truncate(1)),
                 "route to 0.0.0.0/0 is missing on interface eth0",
             ),
             (

@@ -4,8 +4,9 @@
 //! takes time is an effect: a future that ends in an `Effect`, which is taken in like anything else. What happens in
 //! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
 //!
-//! `add`, `del`, `check` and `gc` hold the verbs, `sweep` what becomes of DELs that never come, `planner` what is asked of EC2, `layout` when the node is laid out, `startup` and
-//! `recovery` how a node and its pods are got to know, `effects` what touches the world.
+//! `add`, `del`, `check` and `gc` hold the verbs, `sweep` what becomes of DELs that never come, `planner` what is asked of
+//! EC2, `layout` when the node is laid out, `repair` that it stays so, `startup` and `recovery` how a node and its pods are
+//! got to know, `effects` what touches the world.
 
 mod add;
 mod check;
@@ -17,6 +18,7 @@ mod handle;
 mod layout;
 mod planner;
 mod recovery;
+mod repair;
 mod reporting;
 mod startup;
 mod sweep;
@@ -50,6 +52,7 @@ use effects::Effect;
 use handle::Command;
 use layout::Layouts;
 use recovery::Recovery;
+use repair::Repairs;
 use sweep::Sweep;
 
 /// How many events are taken in before their checkpoint is written: a burst shares one write, but nobody waits for ever.
@@ -116,6 +119,7 @@ pub struct Actor {
     layouts: Layouts,
     recovery: Recovery,
     sweep: Sweep,
+    repairs: Repairs,
     reasons: Vec<Reason>,
     wake_at: Option<Timestamp>,
     metrics: Metrics,
@@ -166,6 +170,7 @@ impl Actor {
         self.serve_waiting();
         self.forget();
         self.plan();
+        self.compare();
         self.note_waits();
         self.sweep();
         self.write();
@@ -280,7 +285,10 @@ impl Actor {
             Effect::Collected { job, outcomes } => self.collected(job, outcomes),
             Effect::Looked(result) => self.looked(result),
             Effect::LinkUp { id, eni, result } => self.link_up(id, eni, result),
-            Effect::NodeApplied { awaiting, result } => self.node_applied(awaiting, result),
+            Effect::NodeApplied { applied, result } => self.node_applied(applied, result),
+            Effect::Doubted(result) => self.doubted(result),
+            Effect::TimeToCompare => self.time_to_compare(),
+            Effect::PodsCompared(result) => self.pods_compared(result),
             Effect::Performed { id, outcome } => self.performed(id, outcome),
             Effect::Identified(result) => self.identified(result),
             Effect::Observed(result) => self.observed(result),
@@ -289,7 +297,7 @@ impl Actor {
         }
     }
 
-    /// Sleeps until the planner, or a waiting ADD, wants to be woken; for ever if neither does.
+    /// Sleeps until the planner, a waiting ADD or something in doubt wants to be woken; for ever if neither does.
     fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
         let now = self.now();
         let waiting = self.waiting.iter().map(|job| job.deadline);
@@ -297,6 +305,7 @@ impl Actor {
         let until = deadlines
             .chain(self.wake_at)
             .chain(self.sweep.due)
+            .chain(self.repairs.wake_at(now))
             .chain(self.stopping)
             .min();
         let wait = until.map(|until| until.since(now));

@@ -3,18 +3,23 @@
 //! What should stand there is decided by `ipam::desired`; an implementation compares it with what it finds and changes
 //! the difference, so that applying twice changes nothing.
 
+mod changes;
 #[cfg(test)]
 pub mod fake;
 mod kernel;
 mod netlink;
 mod nft;
 mod node;
+mod notify;
+mod parts;
 mod pod;
 mod reaper;
 mod sysctl;
 mod watch;
 
+pub use changes::{Change, Changes, Object, Unfinished};
 pub use kernel::{KernelConfig, KernelDataplane};
+pub use parts::{Part, Parts};
 
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
@@ -30,7 +35,24 @@ use ipam::{Mac, PodInterface};
 pub trait Dataplane: Send + Sync {
     /// Makes the node look as desired: rules, ENI links with their tables, sysctls, the nftables table. Links that are
     /// not there are an error for their ENI only after everything else was applied.
-    async fn apply_node(&self, desired: &NodeDesired) -> Result<Changes, DataplaneError>;
+    async fn apply_node(&self, desired: &NodeDesired) -> Result<Changes, Unfinished> {
+        self.mend_node(desired, Parts::NODE).await
+    }
+
+    /// The same for some parts only. The nftables table is compared also when it should be another than was last seen to
+    /// stand, and never without need: that takes a subprocess.
+    async fn mend_node(&self, desired: &NodeDesired, parts: Parts) -> Result<Changes, Unfinished>;
+
+    /// Waits until the kernel has told of a change, by somebody else, that puts parts of the layout in doubt; answers what
+    /// came together since it was last asked. A hint: what is in doubt may stand as it should.
+    ///
+    /// # Errors
+    /// Only when the dataplane has stopped.
+    async fn doubted(&self) -> Result<Parts, DataplaneError>;
+
+    /// Mends the host ends of pods that stand: state, group, MAC, alias, route. A pod whose link is gone, or waits for the
+    /// reaper, is left alone; what is inside of a pod is not looked at.
+    async fn mend_pods(&self, pods: Vec<StandingPod>) -> Result<Changes, Unfinished>;
 
     /// Waits, by netlink notification, for the link with this MAC; answers its index. The caller bounds the wait.
     async fn wait_link(&self, mac: Mac) -> Result<u32, DataplaneError>;
@@ -76,21 +98,6 @@ pub trait Dataplane: Send + Sync {
     async fn remove_aws_node(&self, link: &AwsNodeLink) -> Result<(), DataplaneError>;
 }
 
-/// How many objects were changed, by kind; all zero when the kernel was as desired.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Links and their addresses, groups, MTU.
-    pub links: u32,
-    /// Routes.
-    pub routes: u32,
-    /// Rules.
-    pub rules: u32,
-    /// Sysctls.
-    pub sysctls: u32,
-    /// Chains that were rewritten and elements that were changed in the nftables table.
-    pub nft: u32,
-}
-
 /// The links of a pod that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodLinks {
@@ -102,6 +109,23 @@ pub struct PodLinks {
     pub host_mac: Mac,
     /// MAC of the pod's end.
     pub pod_mac: Mac,
+}
+
+/// The host's end of a pod as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingPod {
+    /// As the link was made, or found in a chain.
+    pub interface: PodInterface,
+    /// Its index, where known.
+    pub ifindex: Option<u32>,
+    /// Its alias; on a link that another plugin made, only if that gave it none.
+    pub alias: String,
+    /// Its MAC, of a link made by us.
+    pub mac: Mac,
+    /// Its group.
+    pub group: u32,
+    /// The pod's address.
+    pub address: Ipv4Addr,
 }
 
 /// What to remove.

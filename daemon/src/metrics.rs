@@ -19,6 +19,8 @@ use prometheus::{
 pub use calls::CountedEc2;
 pub use writes::CountedStore;
 
+use crate::dataplane::Object;
+
 /// From a socket round trip on an idle node (milliseconds) to kubelet's patience (30 s).
 const CNI_BUCKETS: &[f64] = &[
     0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
@@ -29,43 +31,6 @@ const WAIT_BUCKETS: &[f64] = &[0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 2
 const EC2_BUCKETS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// One fsync on local NVMe is below a millisecond, on a busy EBS volume a second.
 const WRITE_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
-
-/// A kind of thing that the daemon keeps in the kernel and puts back when something else takes it away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// An `ip rule`.
-    Rule,
-    /// A route: a pod's, or one of an ENI's table.
-    Route,
-    /// A link's name, state, MTU, group or MAC.
-    Link,
-    /// A sysctl, such as an ENI's `rp_filter`.
-    Sysctl,
-    /// The nftables table, or a part of it.
-    Nftables,
-}
-
-impl Object {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Rule,
-        Self::Route,
-        Self::Link,
-        Self::Sysctl,
-        Self::Nftables,
-    ];
-
-    /// Its name, for the label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rule => "rule",
-            Self::Route => "route",
-            Self::Link => "link",
-            Self::Sysctl => "sysctl",
-            Self::Nftables => "nftables",
-        }
-    }
-}
 
 /// The counters. Clones count into the same ones.
 #[derive(Clone, Debug)]
@@ -208,6 +173,15 @@ impl Metrics {
         self.repairs
             .with_label_values(&[object.name()])
             .inc_by(count);
+    }
+
+    /// What was put back so far, by kind of object; those of which nothing was are left out.
+    pub fn repairs(&self) -> BTreeMap<String, u64> {
+        let counted = |object: Object| {
+            let count = self.repairs.with_label_values(&[object.name()]).get();
+            (count > 0).then(|| (object.name().to_owned(), count))
+        };
+        Object::ALL.into_iter().filter_map(counted).collect()
     }
 
     /// The checkpoint was written, or not.

@@ -32,6 +32,10 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// Calls to EC2 since the daemon started, by action.
     pub ec2_calls: BTreeMap<String, u64>,
+    /// How many objects of the kernel were mended since the daemon started, by kind.
+    pub repairs: BTreeMap<String, u64>,
+    /// What something else changes again and again, in words.
+    pub disputes: Vec<String>,
     /// Every setting with its value and where it came from.
     pub settings: Vec<SettingReport>,
 }

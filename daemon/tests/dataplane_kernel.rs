@@ -18,5 +18,7 @@ mod nodetable;
 mod pods;
 #[path = "dataplane_kernel/removal.rs"]
 mod removal;
+#[path = "dataplane_kernel/repair.rs"]
+mod repair;
 #[path = "dataplane_kernel/traffic.rs"]
 mod traffic;

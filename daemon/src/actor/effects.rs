@@ -7,17 +7,18 @@ use std::time::Duration;
 use berth_cni::contract::{self, CheckRequest};
 use ec2::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, Metadata};
 use ipam::action::Described;
-use ipam::desired::NodeDesired;
 use ipam::ownership::INSTANCE_TAG;
 use ipam::{AttachmentKey, EniId, IntentId, Outcome};
 use tokio::sync::{oneshot, watch};
 
 use super::gc::GcJob;
-use super::layout::Awaiting;
+use super::layout::Applying;
 use super::sweep::Look;
 use super::translate;
 use crate::clock::Clock;
-use crate::dataplane::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval};
+use crate::dataplane::{
+    Changes, Dataplane, DataplaneError, ObservedPod, Parts, PodLinks, PodRemoval, Unfinished,
+};
 use crate::node::NodeFacts;
 use crate::sandboxes::{CacheError, Sandboxes};
 use crate::store::Durable;
@@ -87,9 +88,15 @@ pub(super) enum Effect {
     },
     /// The node's layout stands, or not.
     NodeApplied {
-        awaiting: Awaiting,
-        result: Result<Changes, DataplaneError>,
+        applied: Applying,
+        result: Result<Changes, Unfinished>,
     },
+    /// The kernel told of changes, or will not any more.
+    Doubted(Result<Parts, DataplaneError>),
+    /// It is time to compare whatever was told.
+    TimeToCompare,
+    /// The host ends of pods are as they should be, or not.
+    PodsCompared(Result<Changes, Unfinished>),
     /// An action ended.
     Performed { id: IntentId, outcome: Outcome },
     /// Instance metadata and the type's limits, or why not.
@@ -157,10 +164,12 @@ pub(super) async fn link_up(ports: Ports, id: IntentId, eni: EniId, mac: ipam::M
 }
 
 /// Makes the node look as desired.
-pub(super) async fn apply_node(ports: Ports, desired: NodeDesired, awaiting: Awaiting) -> Effect {
+pub(super) async fn apply_node(ports: Ports, applying: Applying) -> Effect {
+    let (desired, parts) = (&applying.desired, applying.parts);
+    let result = ports.dataplane.mend_node(desired, parts).await;
     Effect::NodeApplied {
-        awaiting,
-        result: ports.dataplane.apply_node(&desired).await,
+        applied: applying,
+        result,
     }
 }
 

@@ -1,23 +1,33 @@
 //! The node's layout, applied one at a time and always as it should be by then: a slow one must not take back what a
 //! later one did. What the layout is made of is `ipam`'s.
 
+use ipam::desired::NodeDesired;
 use ipam::{EniId, EniState, IntentId, Mac, Outcome, desired};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::effects::{self, Retry};
 use super::{Actor, translate};
-use crate::dataplane::{Changes, DataplaneError};
+use crate::dataplane::{Changes, DataplaneError, Part, Parts, Unfinished};
 
 /// What waits for a layout.
 #[derive(Default)]
 pub(super) struct Layouts {
     /// Whether one is being applied.
     applying: bool,
-    /// Whether another one is due after it.
-    due: bool,
+    /// What is due after it.
+    due: Parts,
     /// What the next one ends.
     next: Awaiting,
+    /// The one that was last found or made to stand as a whole: what is changed of it later was changed by others.
+    standing: Option<NodeDesired>,
+}
+
+/// One that is being applied.
+pub(super) struct Applying {
+    pub(super) desired: NodeDesired,
+    pub(super) parts: Parts,
+    pub(super) awaiting: Awaiting,
 }
 
 /// What a layout ends.
@@ -30,19 +40,32 @@ pub(super) struct Awaiting {
 }
 
 impl Actor {
-    /// Has the layout applied, now or after the one that is being applied.
+    /// Has the whole layout applied, now or after the one that is being applied.
     pub(super) fn lay_out(&mut self) {
+        self.lay_out_parts(Parts::NODE);
+    }
+
+    /// Has parts of the layout applied, now or after the one that is being applied.
+    pub(super) fn lay_out_parts(&mut self, parts: Parts) {
+        self.layouts.due = self.layouts.due.and(parts);
         if self.layouts.applying {
-            self.layouts.due = true;
             return;
         }
-        let Some(layout) = self.layout() else {
+        let Some(desired) = self.layout() else {
             return;
         };
         self.layouts.applying = true;
-        self.layouts.due = false;
-        let awaiting = std::mem::take(&mut self.layouts.next);
-        self.run_effect(effects::apply_node(self.ports.clone(), layout, awaiting));
+        let applying = Applying {
+            desired,
+            parts: std::mem::take(&mut self.layouts.due),
+            awaiting: std::mem::take(&mut self.layouts.next),
+        };
+        self.repairs.begin(applying.parts, self.now());
+        self.run_effect(effects::apply_node(self.ports.clone(), applying));
+    }
+
+    pub(super) fn is_laying_out(&self) -> bool {
+        self.layouts.applying
     }
 
     /// The layout for the first time, or again after it failed. Pods may live here while not all ENIs are known yet: a
@@ -74,46 +97,71 @@ impl Actor {
         done
     }
 
-    pub(super) fn node_applied(
-        &mut self,
-        awaiting: Awaiting,
-        result: Result<Changes, DataplaneError>,
-    ) {
+    pub(super) fn node_applied(&mut self, applied: Applying, result: Result<Changes, Unfinished>) {
         self.layouts.applying = false;
-        match &result {
-            Ok(changes) => {
-                info!(?changes, "node laid out");
-                self.laid_out = true;
-            }
-            // Everything else stands; the ENI without a link is waited for by its own action.
-            Err(DataplaneError::NoLink { mac }) => {
-                warn!(%mac, "node laid out but for an ENI without a link");
-                self.laid_out = true;
-            }
-            Err(error) => {
-                warn!(%error, "node not laid out");
-                if !self.laid_out {
-                    self.retry_later(Retry::LayOut);
-                }
-            }
+        let (changes, error) = match result {
+            Ok(changes) => (changes, None),
+            Err(Unfinished { changes, error }) => (changes, Some(error)),
+        };
+        let Applying {
+            desired,
+            parts,
+            awaiting,
+        } = applied;
+        if self.layouts.standing.as_ref() == Some(&desired) {
+            self.mended(parts, &changes);
+        } else {
+            let changes: Vec<&str> = changes
+                .0
+                .iter()
+                .map(|change| change.what.as_str())
+                .collect();
+            info!(?changes, "node laid out");
         }
+        self.laid_out_as(desired, parts, error.as_ref());
         for id in awaiting.connects {
-            let outcome = self.connected(id, &result);
+            let outcome = self.connected(id, error.as_ref());
             self.performed(id, outcome);
         }
-        if self.layouts.due {
-            self.lay_out();
+        if !self.layouts.due.is_empty() {
+            self.lay_out_parts(Parts::NONE);
+        }
+    }
+
+    /// What a pass over some parts says of the layout as a whole.
+    fn laid_out_as(&mut self, desired: NodeDesired, parts: Parts, error: Option<&DataplaneError>) {
+        match error {
+            None => {}
+            // Everything else stands; the ENI without a link is waited for by its own action.
+            Some(DataplaneError::NoLink { mac }) => warn!(%mac, "an ENI without a link"),
+            Some(error) => {
+                warn!(%error, "node not laid out");
+                if self.laid_out {
+                    self.doubt_later(parts);
+                } else {
+                    self.retry_later(Retry::LayOut);
+                }
+                return;
+            }
+        }
+        if parts == Parts::NODE {
+            self.layouts.standing = Some(desired);
+        }
+        if !self.laid_out {
+            self.laid_out = true;
+            // Something may have happened to the pods while no daemon ran.
+            self.doubt(Part::Pods.into());
         }
     }
 
     /// What a layout means for one of the ENIs that wait for it: another one's missing link is not its trouble.
-    fn connected(&self, id: IntentId, result: &Result<Changes, DataplaneError>) -> Outcome {
-        match result {
-            Ok(_) => Outcome::Done,
-            Err(DataplaneError::NoLink { mac }) if self.mac_of(id).is_some_and(|m| m != *mac) => {
+    fn connected(&self, id: IntentId, error: Option<&DataplaneError>) -> Outcome {
+        match error {
+            None => Outcome::Done,
+            Some(DataplaneError::NoLink { mac }) if self.mac_of(id).is_some_and(|m| m != *mac) => {
                 Outcome::Done
             }
-            Err(error) => Outcome::Failed(translate::local(error.to_string())),
+            Some(error) => Outcome::Failed(translate::local(error.to_string())),
         }
     }
 
@@ -123,7 +171,7 @@ impl Actor {
     }
 
     /// The node's layout with all ENIs whose link is there and that stay.
-    fn layout(&self) -> Option<desired::NodeDesired> {
+    fn layout(&self) -> Option<NodeDesired> {
         let facts = self.facts.as_ref()?;
         let standing = self.pool.enis().filter(|eni| {
             let attached = matches!(

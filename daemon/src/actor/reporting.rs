@@ -101,6 +101,8 @@ impl Actor {
                 .map(|r| format!("{}: {r}", r.name()))
                 .collect(),
             ec2_calls: self.metrics.ec2_calls(),
+            repairs: self.metrics.repairs(),
+            disputes: self.repairs.disputes(self.now()),
             settings: self.settings.report(),
         }
     }

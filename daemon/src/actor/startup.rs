@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::effects::{self, Effect, Identified, Ports, Retry};
 use super::layout::Layouts;
 use super::recovery::Recovery;
+use super::repair::Repairs;
 use super::sweep::Sweep;
 use super::{Actor, Handle, translate};
 use crate::metrics::Metrics;
@@ -101,6 +102,7 @@ impl Start {
             laid_out: false,
             layouts: Layouts::default(),
             sweep: Sweep::default(),
+            repairs: Repairs::default(),
             reasons: Vec::new(),
             wake_at: None,
             metrics: self.metrics.clone(),
@@ -159,6 +161,8 @@ impl Actor {
     pub(super) fn start_up(&mut self) {
         self.retry(Retry::Observe);
         self.retry(Retry::Identify);
+        self.listen();
+        self.compare_later();
     }
 
     pub(super) fn retry(&mut self, what: Retry) {

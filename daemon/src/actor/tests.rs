@@ -18,6 +18,7 @@ mod networks;
 mod node;
 mod reasons;
 mod recovery;
+mod repair;
 mod restart;
 mod stop;
 mod strangers;

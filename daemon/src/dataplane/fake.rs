@@ -15,19 +15,23 @@ use ipam::desired::{NodeDesired, PodDesired};
 use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
-use super::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval};
+use super::{
+    Changes, Dataplane, DataplaneError, Object, ObservedPod, Part, Parts, PodLinks, PodRemoval,
+    StandingPod, Unfinished,
+};
 
 /// The fake; clones are handles to the same state.
 #[derive(Clone, Debug)]
 pub struct FakeDataplane {
     state: Arc<Mutex<State>>,
     links: watch::Sender<BTreeMap<Mac, u32>>,
+    doubts: watch::Sender<Parts>,
 }
 
 /// What is asked of the kernel; faults and delays are ordered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
-    /// [`Dataplane::apply_node`].
+    /// [`Dataplane::mend_node`].
     ApplyNode,
     /// [`Dataplane::wait_link`].
     WaitLink,
@@ -43,6 +47,8 @@ pub enum Verb {
     WithoutLink,
     /// [`Dataplane::remove_aws_node`].
     RemoveAwsNode,
+    /// [`Dataplane::mend_pods`].
+    MendPods,
 }
 
 /// How the kernel refuses, without effect.
@@ -57,8 +63,8 @@ pub enum Fault {
 /// One call, recorded when it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// With the MACs of the ENIs.
-    ApplyNode(Vec<Mac>),
+    /// With the MACs of the ENIs and the parts.
+    ApplyNode(Vec<Mac>, Parts),
     /// With the MAC.
     WaitLink(Mac),
     /// With the alias and the address.
@@ -73,6 +79,8 @@ pub enum Operation {
     WithoutLink(Vec<String>),
     /// With what aws-node left.
     RemoveAwsNode(AwsNodeLink),
+    /// With the pods.
+    MendPods(Vec<StandingPod>),
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +91,8 @@ struct State {
     faults: BTreeMap<Verb, VecDeque<Fault>>,
     delays: BTreeMap<Verb, Duration>,
     operations: Vec<Operation>,
+    /// What something else changed in each part, until it is mended.
+    damage: Vec<(Part, Object, String)>,
     wrongs: Vec<String>,
 }
 
@@ -94,6 +104,7 @@ impl Default for FakeDataplane {
                 ..State::default()
             })),
             links: watch::Sender::new(BTreeMap::new()),
+            doubts: watch::Sender::new(Parts::NONE),
         }
     }
 }
@@ -112,6 +123,24 @@ impl FakeDataplane {
         self.links.send_modify(|links| {
             links.remove(&mac);
         });
+    }
+
+    /// Something else changes an object, and the kernel tells of it.
+    pub fn break_object(&self, part: Part, object: Object, what: &str) {
+        self.break_silently(part, object, what);
+        self.notify(part.into());
+    }
+
+    /// Something else changes an object, and the kernel tells nobody.
+    pub fn break_silently(&self, part: Part, object: Object, what: &str) {
+        let damage = (part, object, what.to_owned());
+        self.state().damage.push(damage);
+    }
+
+    /// The kernel tells of a change.
+    pub fn notify(&self, parts: Parts) {
+        self.doubts
+            .send_modify(|doubts| *doubts = doubts.and(parts));
     }
 
     /// The next `count` calls of `verb` are refused.
@@ -215,16 +244,26 @@ fn refusal(fault: Fault, operation: &Operation) -> DataplaneError {
 }
 
 impl State {
-    /// Answers whether anything changed.
-    fn lay_out(&mut self, desired: NodeDesired) -> bool {
+    fn lay_out(&mut self, desired: NodeDesired, parts: Parts) -> Changes {
         let laid_out = |group: u32| desired.enis.iter().any(|eni| eni.group == group);
         for pod in self.pods.values().filter(|pod| !laid_out(pod.group)) {
             self.wrongs
                 .push(format!("a layout without the ENI of {pod:?}"));
         }
+        let mut changes = self.mend(parts);
         let changed = self.node.as_ref() != Some(&desired);
+        changes.add_if(changed, Object::Rule, "another layout");
         self.node = Some(desired);
-        changed
+        changes
+    }
+
+    fn mend(&mut self, parts: Parts) -> Changes {
+        let mut changes = Changes::default();
+        self.damage.retain(|(part, object, what)| {
+            changes.add_if(parts.contains(*part), *object, what);
+            !parts.contains(*part)
+        });
+        changes
     }
 
     /// What a pod that stands here looks like; it has its whole inside as long as its link is there.
@@ -301,22 +340,38 @@ impl State {
 
 #[async_trait]
 impl Dataplane for FakeDataplane {
-    async fn apply_node(&self, desired: &NodeDesired) -> Result<Changes, DataplaneError> {
+    async fn mend_node(&self, desired: &NodeDesired, parts: Parts) -> Result<Changes, Unfinished> {
         let macs: Vec<Mac> = desired.enis.iter().map(|eni| eni.mac).collect();
-        let operation = Operation::ApplyNode(macs.clone());
-        let changed = self
+        let operation = Operation::ApplyNode(macs.clone(), parts);
+        let changes = self
             .call(Verb::ApplyNode, operation, |state| {
-                state.lay_out(desired.clone())
+                state.lay_out(desired.clone(), parts)
             })
             .await?;
         let links = self.links.borrow();
         match macs.into_iter().find(|mac| !links.contains_key(mac)) {
-            Some(mac) => Err(DataplaneError::NoLink { mac }),
-            None => Ok(Changes {
-                rules: u32::from(changed),
-                ..Changes::default()
+            Some(mac) => Err(Unfinished {
+                changes,
+                error: DataplaneError::NoLink { mac },
             }),
+            None => Ok(changes),
         }
+    }
+
+    async fn doubted(&self) -> Result<Parts, DataplaneError> {
+        let mut doubts = self.doubts.subscribe();
+        let raised = doubts.wait_for(|doubts| !doubts.is_empty()).await;
+        raised.map_err(|_| DataplaneError::Stopped)?;
+        Ok(self.doubts.send_replace(Parts::NONE))
+    }
+
+    async fn mend_pods(&self, pods: Vec<StandingPod>) -> Result<Changes, Unfinished> {
+        let mended = self
+            .call(Verb::MendPods, Operation::MendPods(pods), |state| {
+                state.mend(Part::Pods.into())
+            })
+            .await;
+        Ok(mended?)
     }
 
     async fn wait_link(&self, mac: Mac) -> Result<u32, DataplaneError> {

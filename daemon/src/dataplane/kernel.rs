@@ -1,6 +1,6 @@
 //! The adapter to the kernel. One thread with a runtime of its own lives in the network namespace in which it was started
 //! and owns the sockets; the handle that others hold sends it what to do. Pods are worked on one after another, and so is
-//! the node beside them, so that an ADD never waits for `nft`.
+//! the node beside them, so that an ADD never waits for `nft`. Another thread listens to what the kernel tells.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,15 +14,19 @@ use ipam::Mac;
 use ipam::desired::check::ObservedAttachment;
 use ipam::desired::{NodeDesired, PodDesired};
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use super::netlink::{Netlink, refused};
 use super::nft::Nft;
 use super::node::Node;
+use super::notify::{self, Ears, Interest};
 use super::pod::Pods;
 use super::reaper::{self, Reaper};
 use super::sysctl::Sysctls;
-use super::{Changes, Dataplane, DataplaneError, ObservedPod, PodLinks, PodRemoval, watch};
+use super::{
+    Changes, Dataplane, DataplaneError, ObservedPod, Parts, PodLinks, PodRemoval, StandingPod,
+    Unfinished, watch,
+};
 
 /// Where things are that differ between a node and a container on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct KernelConfig {
     pub proc_root: PathBuf,
     /// The `nft` program.
     pub nft: PathBuf,
+    /// Room for the kernel's unread notifications, bytes. When it is too little everything is compared.
+    pub queue: usize,
 }
 
 impl Default for KernelConfig {
@@ -38,6 +44,8 @@ impl Default for KernelConfig {
         Self {
             proc_root: "/proc".into(),
             nft: "nft".into(),
+            // Some thousand of them: what a `iptables-restore` of a large cluster's rules makes at once.
+            queue: 4 << 20,
         }
     }
 }
@@ -47,9 +55,12 @@ impl Default for KernelConfig {
 pub struct KernelDataplane {
     pods: mpsc::UnboundedSender<PodRequest>,
     node: mpsc::UnboundedSender<NodeRequest>,
+    /// What was heard and not taken yet: whoever takes it leaves nothing.
+    raised: latest::Sender<Parts>,
+    doubts: latest::Receiver<Parts>,
 }
 
-type Answer<T> = oneshot::Sender<Result<T, DataplaneError>>;
+type Answer<T, E = DataplaneError> = oneshot::Sender<Result<T, E>>;
 
 #[derive(Debug)]
 enum PodRequest {
@@ -64,11 +75,12 @@ enum PodRequest {
     ),
     WithoutLink(Vec<PodRemoval>, Answer<Vec<PodRemoval>>),
     RemoveAwsNode(AwsNodeLink, Answer<()>),
+    Mend(Vec<StandingPod>, Answer<Changes, Unfinished>),
 }
 
 #[derive(Debug)]
 enum NodeRequest {
-    Apply(NodeDesired, Answer<Changes>),
+    Mend(NodeDesired, Parts, Answer<Changes, Unfinished>),
     WaitLink(Mac, Answer<u32>),
 }
 
@@ -79,13 +91,16 @@ impl KernelDataplane {
     /// # Errors
     /// If a thread, a runtime or a netlink socket cannot be had.
     pub fn start(config: KernelConfig) -> Result<Self, DataplaneError> {
+        let queue = config.queue;
         let (reaper, woken) = Reaper::new();
-        spawn("berth-reaper", async |netlink| {
+        let reaper_port = spawn("berth-reaper", host, async |netlink| {
             reaper::run(netlink, woken).await
         })?;
+        let interest = latest::Sender::new(Interest::default());
+        let watched = interest.subscribe();
         let (pods, pod_requests) = mpsc::unbounded_channel();
         let (node, node_requests) = mpsc::unbounded_channel();
-        spawn("berth-netlink", async |host: Netlink| {
+        let port = spawn("berth-netlink", host, async |host: Netlink| {
             let sysctls = Sysctls::new(config.proc_root);
             let pods = Pods {
                 host: host.clone(),
@@ -96,32 +111,60 @@ impl KernelDataplane {
                 host,
                 sysctls,
                 nft: Nft::new(config.nft),
+                interest,
             };
             tokio::join!(
                 serve_pods(&pods, pod_requests),
-                serve_node(&node, node_requests)
+                serve_node(node, node_requests)
             );
         })?;
-        Ok(Self { pods, node })
+        let (raised, doubts) = latest::channel(Parts::NONE);
+        let own = vec![reaper_port, port];
+        let heard = raised.clone();
+        let ears = move || Ok((Ears::open(queue)?, ()));
+        spawn("berth-listen", ears, async move |ears| {
+            notify::run(ears, own, watched, heard).await;
+        })?;
+        Ok(Self {
+            pods,
+            node,
+            raised,
+            doubts,
+        })
     }
 
-    async fn ask<R, T>(
+    async fn ask<R, T, E: From<DataplaneError>>(
         requests: &mpsc::UnboundedSender<R>,
-        request: impl FnOnce(Answer<T>) -> R,
-    ) -> Result<T, DataplaneError> {
+        request: impl FnOnce(Answer<T, E>) -> R,
+    ) -> Result<T, E> {
         let (answer, answered) = oneshot::channel();
         requests
             .send(request(answer))
             .map_err(|_| DataplaneError::Stopped)?;
-        answered.await.unwrap_or(Err(DataplaneError::Stopped))
+        let stopped = |_| Err(DataplaneError::Stopped.into());
+        answered.await.unwrap_or_else(stopped)
     }
 }
 
 #[async_trait]
 impl Dataplane for KernelDataplane {
-    async fn apply_node(&self, desired: &NodeDesired) -> Result<Changes, DataplaneError> {
+    async fn mend_node(&self, desired: &NodeDesired, parts: Parts) -> Result<Changes, Unfinished> {
         let desired = desired.clone();
-        Self::ask(&self.node, |answer| NodeRequest::Apply(desired, answer)).await
+        Self::ask(&self.node, |answer| {
+            NodeRequest::Mend(desired, parts, answer)
+        })
+        .await
+    }
+
+    async fn mend_pods(&self, pods: Vec<StandingPod>) -> Result<Changes, Unfinished> {
+        Self::ask(&self.pods, |answer| PodRequest::Mend(pods, answer)).await
+    }
+
+    async fn doubted(&self) -> Result<Parts, DataplaneError> {
+        let mut doubts = self.doubts.clone();
+        let raised = doubts.wait_for(|doubts| !doubts.is_empty()).await;
+        raised.map_err(|_| DataplaneError::Stopped)?;
+        Ok(self.raised.send_replace(Parts::NONE))
     }
 
     async fn wait_link(&self, mac: Mac) -> Result<u32, DataplaneError> {
@@ -176,11 +219,20 @@ impl Dataplane for KernelDataplane {
     }
 }
 
-/// Runs `work` on a thread of its own with a socket in the calling thread's namespace, which a new thread inherits.
-fn spawn<F>(
+/// The socket of a worker, and its port.
+fn host() -> io::Result<(Netlink, u32)> {
+    let netlink = Netlink::open()?;
+    let port = netlink.port();
+    Ok((netlink, port))
+}
+
+/// Runs `work` on a thread of its own with what `open` opens in the calling thread's namespace, which a new thread
+/// inherits; answers what is to be known of it here.
+fn spawn<S: 'static, T: Send + 'static, F>(
     name: &str,
-    work: impl FnOnce(Netlink) -> F + Send + 'static,
-) -> Result<(), DataplaneError>
+    open: impl FnOnce() -> io::Result<(S, T)> + Send + 'static,
+    work: impl FnOnce(S) -> F + Send + 'static,
+) -> Result<T, DataplaneError>
 where
     F: Future<Output = ()>,
 {
@@ -189,12 +241,12 @@ where
         let opened = Builder::new_current_thread().enable_all().build();
         let opened = opened.and_then(|runtime| {
             let _inside = runtime.enter();
-            Netlink::open().map(|netlink| (netlink, runtime))
+            open().map(|opened| (opened, runtime))
         });
         let _ = match opened {
-            Ok((netlink, runtime)) => {
-                let told = ready.send(Ok(()));
-                runtime.block_on(work(netlink));
+            Ok(((socket, known), runtime)) => {
+                let told = ready.send(Ok(known));
+                runtime.block_on(work(socket));
                 told
             }
             Err(error) => ready.send(Err(error)),
@@ -233,15 +285,18 @@ async fn serve_pods(pods: &Pods, mut requests: mpsc::UnboundedReceiver<PodReques
             PodRequest::RemoveAwsNode(link, answer) => {
                 let _ = answer.send(pods.remove_aws_node(&link).await);
             }
+            PodRequest::Mend(standing, answer) => {
+                let _ = answer.send(pods.mend(&standing).await);
+            }
         }
     }
 }
 
-async fn serve_node(node: &Node, mut requests: mpsc::UnboundedReceiver<NodeRequest>) {
+async fn serve_node(mut node: Node, mut requests: mpsc::UnboundedReceiver<NodeRequest>) {
     while let Some(request) = requests.recv().await {
         match request {
-            NodeRequest::Apply(desired, answer) => {
-                let _ = answer.send(node.apply(&desired).await);
+            NodeRequest::Mend(desired, parts, answer) => {
+                let _ = answer.send(node.mend(&desired, parts).await);
             }
             NodeRequest::WaitLink(mac, answer) => {
                 tokio::spawn(watch::answer(node.host.clone(), mac, answer));

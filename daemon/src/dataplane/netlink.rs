@@ -35,12 +35,20 @@ const DUMP_ATTEMPTS: u32 = 8;
 
 /// A handle to one socket; clones share it. The socket is closed when the last one is dropped.
 #[derive(Clone)]
-pub(super) struct Netlink(Handle);
+pub(super) struct Netlink {
+    handle: Handle,
+    port: u32,
+}
 
 impl Netlink {
     /// Opens a socket in the namespace of the calling thread, inside a runtime.
     pub(super) fn open() -> io::Result<Self> {
         socket().map(Self::on)
+    }
+
+    /// The number by which the kernel's notifications name this socket as the author of a change (`nlmsg_pid`).
+    pub(super) fn port(&self) -> u32 {
+        self.port
     }
 
     /// Opens a socket in the namespace behind `netns`. The one setns happens on a thread that ends with it, so that no
@@ -62,13 +70,13 @@ impl Netlink {
             .map_err(|source| DataplaneError::Netns { source })
     }
 
-    fn on(socket: TokioSocket) -> Self {
+    fn on((socket, port): (TokioSocket, u32)) -> Self {
         let (mut connection, handle, _) = rtnetlink::from_socket(socket);
         // Without these a socket that died looks like an acknowledgment: both end the stream of replies.
         connection.set_forward_ack(true);
         connection.set_forward_done(true);
         tokio::spawn(connection);
-        Self(handle)
+        Self { handle, port }
     }
 
     /// Changes something; waits for the kernel's acknowledgment. `flags` are beyond `NLM_F_REQUEST` and `NLM_F_ACK`.
@@ -140,15 +148,16 @@ impl Netlink {
     ) -> io::Result<impl Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + use<>> {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST | flags;
-        self.0.clone().request(request).map_err(|_| closed())
+        self.handle.clone().request(request).map_err(|_| closed())
     }
 }
 
 /// Strict checking makes the kernel filter dumps by table and link instead of sending everything.
-fn socket() -> io::Result<TokioSocket> {
-    let socket = TokioSocket::new(NETLINK_ROUTE)?;
+fn socket() -> io::Result<(TokioSocket, u32)> {
+    let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
     socket.socket_ref().set_netlink_get_strict_chk(true)?;
-    Ok(socket)
+    let port = socket.socket_mut().bind_auto()?.port_number();
+    Ok((socket, port))
 }
 
 fn closed() -> io::Error {

@@ -22,38 +22,51 @@ use ruleset::Ruleset;
 use table::Table;
 
 /// Name of the table.
-const TABLE: &str = "berth";
+pub(super) const TABLE: &str = "berth";
 /// How long `nft` may take; it takes some 30 ms, more when other programs change large tables.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The `nft` program.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Nft {
     program: PathBuf,
+    /// What the table was last seen to contain. Only a notification can tell that it does no more.
+    seen: Option<Ruleset>,
 }
 
 impl Nft {
     pub(super) fn new(program: PathBuf) -> Self {
-        Self { program }
+        Self {
+            program,
+            seen: None,
+        }
     }
 
-    /// Makes the table as desired; how many chains and elements were not. `primary` is the name of the primary ENI's link,
-    /// without which no connection from outside can be told from others, and nothing is written.
+    /// Makes the table as desired; what was not. Without a doubt about it a table that was seen to be so is not read
+    /// again. `primary` is the name of the primary ENI's link, without which no connection from outside can be told from
+    /// others, and nothing is written.
     pub(super) async fn apply(
-        &self,
+        &mut self,
         desired: &NodeDesired,
         primary: Option<&str>,
-    ) -> Result<u32, DataplaneError> {
-        let Some(primary) = primary else { return Ok(0) };
+        doubted: bool,
+    ) -> Result<Vec<String>, DataplaneError> {
+        let Some(primary) = primary else {
+            return Ok(Vec::new());
+        };
         let ruleset = Ruleset::of(desired, primary);
+        if !doubted && self.seen.as_ref() == Some(&ruleset) {
+            return Ok(Vec::new());
+        }
+        self.seen = None;
         let found = self.table().await?;
         let change = change::between(&found, &ruleset);
-        if change.count == 0 {
-            return Ok(0);
+        if !change.what.is_empty() {
+            self.run("apply", &["-j", "-f", "-"], &change.document().to_string())
+                .await?;
         }
-        self.run("apply", &["-j", "-f", "-"], &change.document().to_string())
-            .await?;
-        Ok(change.count)
+        self.seen = Some(ruleset);
+        Ok(change.what)
     }
 
     /// The table as it stands. Its absence is looked up, not guessed from an error message.

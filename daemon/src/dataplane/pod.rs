@@ -4,6 +4,7 @@
 mod chained;
 mod created;
 mod eviction;
+mod mending;
 mod observation;
 mod predecessor;
 mod removal;

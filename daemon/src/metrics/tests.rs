@@ -27,6 +27,7 @@ fn what_is_counted_by_few_labels_begins_at_zero() {
     metrics.repaired(Object::Rule, 2);
     let rules = sample(&metrics, "berth_repairs_total{object=\"rule\"}");
     assert_eq!(rules.as_deref(), Some("2"));
+    assert_eq!(metrics.repairs(), BTreeMap::from([("rule".to_owned(), 2)]));
 }
 
 #[tokio::test]

@@ -19,6 +19,11 @@ pub(super) fn render(report: &Report) -> String {
             &report.intents,
         ),
         ec2_calls(report),
+        repairs(report),
+        lines(
+            "Changed by something else again and again",
+            &report.disputes,
+        ),
         settings(report),
     ];
     let mut page = String::new();
@@ -134,6 +139,12 @@ fn ec2_calls(report: &Report) -> String {
     let calls = report.ec2_calls.iter();
     let calls = calls.map(|(action, calls)| format!("{action}: {calls}"));
     lines("Calls to EC2 since the start", &calls.collect::<Vec<_>>())
+}
+
+fn repairs(report: &Report) -> String {
+    let repairs = report.repairs.iter();
+    let repairs = repairs.map(|(object, times)| format!("{object}: {times}"));
+    lines("Mended since the start", &repairs.collect::<Vec<_>>())
 }
 
 /// Only what somebody set: the defaults are in the JSON.

@@ -89,6 +89,8 @@ fn report() -> Report {
         intents: Vec::new(),
         reasons: vec!["subnet-1 has no free address".into()],
         ec2_calls: BTreeMap::from([("AssignPrivateIpAddresses".into(), 4)]),
+        repairs: BTreeMap::from([("rule".into(), 2)]),
+        disputes: vec!["rules: mended 17 times in 3 s".into()],
         settings: vec![SettingReport {
             name: "MAX_ENI".into(),
             value: "3".into(),
@@ -116,6 +118,12 @@ Why the pool is as it is:
 
 Calls to EC2 since the start:
   AssignPrivateIpAddresses: 4
+
+Mended since the start:
+  rule: 2
+
+Changed by something else again and again:
+  rules: mended 17 times in 3 s
 
 Settings that are not the default:
   MAX_ENI=3 (environment)

@@ -1,79 +1,38 @@
 //! The node's rules: applied once, repaired when somebody removes them, gone with their ENI.
 
-use berthd::dataplane::{Changes, Dataplane};
+use berthd::dataplane::Object::{EniAddress, EniLink, EniRoute, Nft, Rule, Sysctl};
+use berthd::dataplane::{Changes, Dataplane, Object};
 
 use crate::layout::{Node, start};
 
-const NOTHING: Changes = Changes {
-    links: 0,
-    routes: 0,
-    rules: 0,
-    sysctls: 0,
-    nft: 0,
-};
-
 /// What somebody may do to a node with ENIs 0 and 1, and what mending it takes.
-const REPAIRS: [(&str, Changes); 10] = [
-    (
-        "nft flush chain ip berth steer",
-        Changes { nft: 1, ..NOTHING },
-    ),
+const REPAIRS: [(&str, &[Object]); 12] = [
+    ("nft flush chain ip berth steer", &[Nft]),
     (
         "nft flush chain ip berth eni1; nft flush chain ip berth egress",
-        Changes { nft: 2, ..NOTHING },
+        &[Nft, Nft],
     ),
-    (
-        "nft delete element ip berth eni_of_veth { 7001 }",
-        Changes { nft: 1, ..NOTHING },
-    ),
-    (
-        "nft insert rule ip berth steer accept",
-        Changes { nft: 1, ..NOTHING },
-    ),
-    (
-        "ip rule del priority 1537",
-        Changes {
-            rules: 1,
-            ..NOTHING
-        },
-    ),
+    ("nft delete element ip berth eni_of_veth { 7001 }", &[Nft]),
+    ("nft insert rule ip berth steer accept", &[Nft]),
+    ("ip rule del priority 1537", &[Rule]),
     (
         "ip rule del priority 512; ip rule del priority 32765",
-        Changes {
-            rules: 2,
-            ..NOTHING
-        },
+        &[Rule, Rule],
     ),
-    (
-        "ip route del default table 2",
-        Changes {
-            routes: 1,
-            ..NOTHING
-        },
-    ),
+    ("ip route del default table 2", &[EniRoute]),
     (
         "ip address flush dev eth1",
-        Changes {
-            links: 1,
-            routes: 2,
-            ..NOTHING
-        },
+        &[EniAddress, EniRoute, EniRoute],
     ),
-    (
-        "ip link set eth1 mtu 1500",
-        Changes {
-            links: 1,
-            ..NOTHING
-        },
-    ),
-    (
-        "sysctl -qw net.ipv4.conf.eth1.rp_filter=1",
-        Changes {
-            sysctls: 1,
-            ..NOTHING
-        },
-    ),
+    ("ip link set eth1 mtu 1500", &[EniLink]),
+    ("ip link set eth1 address 0a:58:00:00:00:77", &[EniLink]),
+    ("sysctl -qw net.ipv4.conf.eth1.rp_filter=1", &[Sysctl]),
+    ("sysctl -qw net.ipv4.conf.eth1.forwarding=0", &[Sysctl]),
 ];
+
+fn objects(changes: &Changes) -> Vec<Object> {
+    changes.0.iter().map(|change| change.object).collect()
+}
 
 #[test]
 fn applying_twice_changes_nothing() {
@@ -86,12 +45,18 @@ fn applying_twice_changes_nothing() {
         let plane = start();
         let desired = node.desired(&[0, 1, 2]);
         let first = plane.apply_node(&desired).await.unwrap();
-        assert_eq!(first.rules, 6);
-        assert_eq!(first.routes, 4);
+        assert_eq!(first.count(Rule), 6);
+        assert_eq!(first.count(EniRoute), 4);
         let before = (node.netns.dump(), node.nft());
-        assert_eq!(plane.apply_node(&desired).await.unwrap(), NOTHING);
+        assert_eq!(
+            plane.apply_node(&desired).await.unwrap(),
+            Changes::default()
+        );
         // Nor does a daemon that starts anew.
-        assert_eq!(start().apply_node(&desired).await.unwrap(), NOTHING);
+        assert_eq!(
+            start().apply_node(&desired).await.unwrap(),
+            Changes::default()
+        );
         before.0.assert_same(&node.netns.dump());
         assert_eq!(before.1, node.nft());
     });
@@ -129,7 +94,7 @@ fn what_is_taken_away_is_put_back_and_counted() {
         for (damage, expected) in REPAIRS {
             node.netns.sh(damage);
             let repaired = plane.apply_node(&desired).await.unwrap();
-            assert_eq!(repaired, expected, "{damage}");
+            assert_eq!(objects(&repaired), expected, "{damage}: {repaired:?}");
             before.0.assert_same(&node.netns.dump());
             assert_eq!(before.1, node.nft(), "{damage}");
         }
@@ -152,7 +117,7 @@ fn rules_of_others_stay() {
         let plane = start();
         plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
         let changes = plane.apply_node(&node.desired(&[0])).await.unwrap();
-        assert_eq!((changes.rules, changes.routes), (2, 2));
+        assert_eq!((changes.count(Rule), changes.count(EniRoute)), (2, 2));
     });
     let rules = node.netns.sh("ip rule");
     for rule in [
@@ -191,7 +156,7 @@ fn an_eni_comes_and_goes() {
         );
         assert_eq!(
             plane.apply_node(&node.desired(&[0])).await.unwrap(),
-            NOTHING
+            Changes::default()
         );
     });
 }

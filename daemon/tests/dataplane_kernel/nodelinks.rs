@@ -1,6 +1,6 @@
 //! The node's links: found by MAC, waited for, addressed without disturbing what runs over them.
 
-use berthd::dataplane::{Dataplane, DataplaneError};
+use berthd::dataplane::{Dataplane, DataplaneError, Object};
 
 use crate::layout::{Node, eni, start};
 
@@ -43,7 +43,7 @@ fn a_missing_link_fails_after_everything_else_is_applied() {
             .await
             .unwrap_err();
         assert!(
-            matches!(error, DataplaneError::NoLink { mac } if mac == eni(1).mac),
+            matches!(error.error, DataplaneError::NoLink { mac } if mac == eni(1).mac),
             "{error}"
         );
         assert!(node.netns.sh("ip route show table 3").contains("default"));
@@ -121,7 +121,11 @@ fn an_address_with_its_route_in_main_stays_and_the_route_goes() {
     );
     node.netns.enter(async || {
         let changes = start().apply_node(&node.desired(&[0, 1])).await.unwrap();
-        assert_eq!((changes.links, changes.routes), (0, 1));
+        let counts = (
+            changes.count(Object::EniAddress),
+            changes.count(Object::EniRoute),
+        );
+        assert_eq!(counts, (0, 1));
     });
     assert!(!node.netns.sh("ip route").contains("eth1"));
 }

@@ -1,6 +1,6 @@
 //! The nftables table: created once, changed in place, never replaced.
 
-use berthd::dataplane::{Dataplane, DataplaneError, KernelConfig, KernelDataplane};
+use berthd::dataplane::{Dataplane, DataplaneError, KernelConfig, KernelDataplane, Object};
 
 use crate::layout::{Node, start};
 
@@ -46,14 +46,18 @@ fn the_table_is_changed_in_place() {
         "172.31.0.0/16".parse().unwrap(),
         "0.0.0.0/0".parse().unwrap(),
     ];
-    let steps: [(&[u32], u32); 3] = [(&[0, 1], 4), (&[0, 1, 2, 3], 4), (&[0, 3], 4)];
+    let steps: [(&[u32], usize); 3] = [(&[0, 1], 4), (&[0, 1, 2, 3], 4), (&[0, 3], 4)];
     for (devices, changed) in steps {
         node.netns.enter(async || {
             let plane = start();
             let changes = plane.apply_node(&node.desired(devices)).await.unwrap();
-            assert_eq!(changes.nft, changed, "{devices:?}");
+            assert_eq!(changes.count(Object::Nft), changed, "{devices:?}");
             assert_eq!(
-                plane.apply_node(&node.desired(devices)).await.unwrap().nft,
+                plane
+                    .apply_node(&node.desired(devices))
+                    .await
+                    .unwrap()
+                    .count(Object::Nft),
                 0
             );
         });
@@ -62,7 +66,7 @@ fn the_table_is_changed_in_place() {
     node.settings.external_snat = true;
     node.netns.enter(async || {
         let changes = start().apply_node(&node.desired(&[0, 3])).await.unwrap();
-        assert_eq!(changes.nft, 2, "opening and egress");
+        assert_eq!(changes.count(Object::Nft), 2, "opening and egress");
     });
     assert_eq!(before, handles(&node));
     let table = node.nft();
@@ -100,7 +104,7 @@ fn without_nft_the_rest_is_applied_and_the_error_names_it() {
         })
         .unwrap();
         let error = plane.apply_node(&node.desired(&[0])).await.unwrap_err();
-        assert!(matches!(error, DataplaneError::Nft { .. }), "{error}");
+        assert!(matches!(error.error, DataplaneError::Nft { .. }), "{error}");
         assert!(node.netns.sh("ip rule").contains("lookup 20512"));
     });
 }

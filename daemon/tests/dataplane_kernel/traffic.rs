@@ -1,6 +1,6 @@
 //! Packets: which ENI they leave by, with which source, and whose marks they bear.
 
-use berthd::dataplane::Dataplane;
+use berthd::dataplane::{Dataplane, Object};
 
 use crate::layout::{INTERNET_HOST, Node, VPC_HOST, start};
 
@@ -19,7 +19,11 @@ fn a_pod_on_a_secondary_eni_uses_it_inside_the_vpc_and_the_primary_outside() {
         plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
         assert!(!pod.netns.reaches(VPC_HOST), "nothing steers it yet");
         let changes = plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
-        assert_eq!(changes.sysctls, 3, "rp_filter twice, ip_forward");
+        assert_eq!(
+            changes.count(Object::Sysctl),
+            3,
+            "rp_filter twice, ip_forward"
+        );
     });
     // The VPC's source check drops what leaves by the wrong ENI.
     assert!(pod.netns.reaches(VPC_HOST));

@@ -1,5 +1,6 @@
 //! IPv4 addresses of links (`ip address`).
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -45,6 +46,12 @@ impl Address {
             prefix_len: message.header.prefix_len,
             global: message.header.scope == AddressScope::Universe,
         })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_len)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Links: finding, creating, changing and deleting them (`ip link`).
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -25,6 +26,8 @@ pub(in crate::dataplane) struct Link {
     pub(in crate::dataplane) alias: Option<String>,
     pub(in crate::dataplane) group: u32,
     pub(in crate::dataplane) mac: Option<Mac>,
+    /// The MAC that the hardware has, whatever was set since (`permaddr`); virtual links have none.
+    pub(in crate::dataplane) permanent_mac: Option<Mac>,
     pub(in crate::dataplane) mtu: u32,
     pub(in crate::dataplane) up: bool,
     pub(in crate::dataplane) kind: Option<InfoKind>,
@@ -49,13 +52,14 @@ impl Link {
         self.alias.as_deref() == Some(alias)
     }
 
-    fn from_message(message: LinkMessage) -> Self {
+    pub(in crate::dataplane) fn from_message(message: LinkMessage) -> Self {
         let mut link = Self {
             index: message.header.index,
             name: String::new(),
             alias: None,
             group: 0,
             mac: None,
+            permanent_mac: None,
             mtu: 0,
             up: message.header.flags.contains(LinkFlags::Up),
             kind: None,
@@ -68,6 +72,9 @@ impl Link {
                 LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
                 LinkAttribute::Group(group) => link.group = group,
                 LinkAttribute::Address(octets) => link.mac = octets.try_into().ok().map(Mac),
+                LinkAttribute::PermAddress(octets) => {
+                    link.permanent_mac = octets.try_into().ok().map(Mac);
+                }
                 LinkAttribute::Mtu(mtu) => link.mtu = mtu,
                 LinkAttribute::Link(index) => peer = Some(index),
                 LinkAttribute::LinkNetNsId(id) => netns = Some(id),
@@ -154,6 +161,23 @@ impl LinkChange {
         ];
         message.attributes.extend(attributes.into_iter().flatten());
         message
+    }
+}
+
+/// In the words of `ip link set`.
+impl fmt::Display for LinkChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up = self.up.map(|up| if up { "up" } else { "down" }.to_owned());
+        let words = [
+            up,
+            self.name.as_ref().map(|name| format!("name {name}")),
+            self.alias.as_ref().map(|alias| format!("alias {alias}")),
+            self.group.map(|group| format!("group {group}")),
+            self.mac.map(|mac| format!("address {mac}")),
+            self.mtu.map(|mtu| format!("mtu {mtu}")),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        f.write_str(&words.join(" "))
     }
 }
 

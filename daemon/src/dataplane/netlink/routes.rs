@@ -1,5 +1,6 @@
 //! IPv4 routes (`ip route`).
 
+use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
 
@@ -53,6 +54,18 @@ impl Route {
             == (other.table, other.destination, other.priority)
     }
 
+    /// The table that a message is about.
+    pub(in crate::dataplane) fn table_of(message: &RouteMessage) -> u32 {
+        let in_attributes = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                RouteAttribute::Table(table) => Some(*table),
+                _ => None,
+            });
+        in_attributes.unwrap_or(u32::from(message.header.table))
+    }
+
     fn message(self) -> RouteMessage {
         let mut message = RouteMessage::default();
         message.header = RouteHeader {
@@ -91,10 +104,9 @@ impl Route {
         if message.header.kind != RouteType::Unicast {
             return None;
         }
-        let mut route = Self::direct(u32::from(message.header.table), ANYWHERE, 0);
+        let mut route = Self::direct(Self::table_of(message), ANYWHERE, 0);
         for attribute in &message.attributes {
             match attribute {
-                RouteAttribute::Table(table) => route.table = *table,
                 RouteAttribute::Oif(oif) => route.oif = *oif,
                 RouteAttribute::Priority(priority) => route.priority = *priority,
                 RouteAttribute::Gateway(RouteAddress::Inet(gateway)) => {
@@ -108,6 +120,20 @@ impl Route {
             }
         }
         Some(route)
+    }
+}
+
+/// In the words of `ip route`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.destination {
+            ANYWHERE => write!(f, "default")?,
+            destination => write!(f, "{destination}")?,
+        }
+        if let Some(gateway) = self.gateway {
+            write!(f, " via {gateway}")?;
+        }
+        write!(f, " dev #{} table {}", self.oif, self.table)
     }
 }
 

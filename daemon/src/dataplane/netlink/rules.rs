@@ -1,5 +1,6 @@
 //! IPv4 policy rules (`ip rule`).
 
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
@@ -82,6 +83,24 @@ impl Rule {
         }
         rule.mark = mask.map(|mask| (mark.unwrap_or(0), mask));
         Some(rule)
+    }
+}
+
+/// In the words of `ip rule`.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.priority)?;
+        match self.source {
+            Some(source) => write!(f, " from {source}")?,
+            None => write!(f, " from all")?,
+        }
+        if let Some(destination) = self.destination {
+            write!(f, " to {destination}")?;
+        }
+        if let Some((mark, mask)) = self.mark {
+            write!(f, " fwmark {mark:#x}/{mask:#x}")?;
+        }
+        write!(f, " lookup {}", self.table)
     }
 }
 

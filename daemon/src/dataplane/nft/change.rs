@@ -9,8 +9,8 @@ use super::table::Table;
 /// Commands for `nft -j -f -`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Change {
-    /// Chains written and elements changed.
-    pub(super) count: u32,
+    /// The chains written and elements changed, and so on.
+    pub(super) what: Vec<String>,
     commands: Vec<Value>,
 }
 
@@ -30,22 +30,22 @@ impl Change {
     }
 }
 
-/// The transaction that turns `found` into `wanted`; its count is 0 if there is nothing to do. Chains come before what
+/// The transaction that turns `found` into `wanted`; nothing is in it if there is nothing to do. Chains come before what
 /// jumps to them, and go after it.
 pub(super) fn between(found: &Table, wanted: &Ruleset) -> Change {
     let mut change = Change {
-        count: 0,
+        what: Vec::new(),
         commands: Vec::new(),
     };
     if !found.exists {
         change.push("add", "table", json!({}));
     }
     if !found.counter {
-        change.count += 1;
+        change.what.push("counter unmapped".to_owned());
         change.push("add", "counter", json!({ "name": "unmapped" }));
     }
     if !found.map {
-        change.count += 1;
+        change.what.push("map eni_of_veth".to_owned());
         let map = json!({ "name": "eni_of_veth", "type": "devgroup", "map": "verdict" });
         change.push("add", "map", map);
     }
@@ -63,7 +63,7 @@ pub(super) fn between(found: &Table, wanted: &Ruleset) -> Change {
         change.push("flush", "chain", json!({ "name": name }));
     }
     for name in unwanted {
-        change.count += 1;
+        change.what.push(format!("not chain {name}"));
         change.push("delete", "chain", json!({ "name": name }));
     }
     change
@@ -97,7 +97,7 @@ fn rewrite(change: &mut Change, found: &Table, chain: &Chain) {
     if standing.is_some_and(|standing| standing.rules == fingerprints) {
         return;
     }
-    change.count += 1;
+    change.what.push(format!("chain {}", chain.name));
     change.push("flush", "chain", json!({ "name": chain.name }));
     for (rule, comment) in chain.rules.iter().zip(fingerprints) {
         let body = json!({ "chain": chain.name, "comment": comment, "expr": rule });
@@ -108,7 +108,9 @@ fn rewrite(change: &mut Change, found: &Table, chain: &Chain) {
 fn delete_elements(change: &mut Change, found: &Table, wanted: &Ruleset) {
     for (group, verdict) in &found.elements {
         if wanted.elements.get(group) != Some(verdict) {
-            change.count += u32::from(!wanted.elements.contains_key(group));
+            if !wanted.elements.contains_key(group) {
+                change.what.push(format!("not element {group}"));
+            }
             change.push("delete", "element", element(*group, verdict));
         }
     }
@@ -117,7 +119,7 @@ fn delete_elements(change: &mut Change, found: &Table, wanted: &Ruleset) {
 fn add_elements(change: &mut Change, found: &Table, wanted: &Ruleset) {
     for (group, verdict) in &wanted.elements {
         if found.elements.get(group) != Some(verdict) {
-            change.count += 1;
+            change.what.push(format!("element {group}"));
             change.push("add", "element", element(*group, verdict));
         }
     }

@@ -1,33 +1,39 @@
 //! One ENI: its link, its address and its routing table. The primary's addresses and routes are the operating system's;
-//! of it only the MTU and the reverse-path filter are set.
+//! of it only the MAC, the MTU, forwarding and the reverse-path filter are set.
 
 use ipam::desired::EniDesired;
 use ipnet::Ipv4Net;
 
 use super::{Node, Pass};
-use crate::dataplane::DataplaneError;
 use crate::dataplane::netlink::{
     Address, Link, LinkChange, MAIN_TABLE, Route, gone_is_fine, refused,
 };
+use crate::dataplane::{DataplaneError, Object};
 
 impl Node {
     pub(super) async fn apply_eni(&self, eni: &EniDesired, link: &Link, pass: &mut Pass) {
         // Loose: steering happens before routing, so a strict filter looks the source up without the mark and drops what
         // comes in by a secondary ENI. 2 wins over a 1 in conf/all, the kernel takes the larger.
         let name = format!("net/ipv4/conf/{}/rp_filter", link.name);
-        let set = self.sysctls.set(&name, "2");
-        pass.changes.sysctls += u32::from(pass.note(set).unwrap_or_default());
+        self.set_sysctl(&name, "2", pass);
+        // 1 since ip_forward became 1, unless somebody took it off this link alone: then nothing that comes in by it
+        // reaches a pod.
+        let name = format!("net/ipv4/conf/{}/forwarding", link.name);
+        self.set_sysctl(&name, "1", pass);
 
         let secondary = eni.device_index != 0;
         let change = LinkChange {
+            // The VPC drops every frame with another MAC than the ENI's.
+            mac: (link.mac != Some(eni.mac)).then_some(eni.mac),
             mtu: (link.mtu != eni.mtu).then_some(eni.mtu),
             up: (secondary && !link.up).then_some(true),
             ..LinkChange::default()
         };
         if !change.is_empty() {
+            let what = format!("{} {change}", link.name);
             let set = self.host.set_link(link.index, change).await;
             let set = pass.note(set.map_err(refused("ip link set", &link.name)));
-            pass.changes.links += u32::from(set.is_some());
+            pass.changes.add_if(set.is_some(), Object::EniLink, what);
         }
         if secondary {
             let addressed = self.address_eni(eni, link, pass).await;
@@ -58,8 +64,9 @@ impl Node {
         for address in found.iter().filter(in_the_way) {
             let deleted = self.host.delete_address(link.index, *address).await;
             let deleted = gone_is_fine(deleted);
-            pass.changes.links +=
-                u32::from(deleted.map_err(refused("ip address delete", address.address))?);
+            let deleted = deleted.map_err(refused("ip address delete", address.address))?;
+            let what = format_args!("not {address} dev {}", link.name);
+            pass.changes.add_if(deleted, Object::EniAddress, what);
         }
         // Also when it was found: deleting the subnet's first address takes the others with it. The flag keeps the
         // subnet's route out of the main table, where it would lead the node's own traffic out of this ENI.
@@ -67,8 +74,9 @@ impl Node {
             && !found.iter().any(|a| in_the_way(&a));
         if !kept {
             let added = self.host.add_address(link.index, wanted).await;
-            pass.changes.links +=
-                u32::from(added.map_err(refused("ip address add", wanted.address))?);
+            let added = added.map_err(refused("ip address add", wanted.address))?;
+            let what = format_args!("{wanted} dev {}", link.name);
+            pass.changes.add_if(added, Object::EniAddress, what);
         }
         self.unroute_subnet(eni.subnet, link, pass).await
     }
@@ -86,7 +94,9 @@ impl Node {
         let of_subnet = |r: &Route| r.gateway.is_none() && r.destination == subnet.trunc();
         for route in routes.into_iter().filter(of_subnet) {
             let deleted = gone_is_fine(self.host.delete_route(route).await);
-            pass.changes.routes += u32::from(deleted.map_err(refused("ip route delete", subnet))?);
+            let deleted = deleted.map_err(refused("ip route delete", subnet))?;
+            pass.changes
+                .add_if(deleted, Object::EniRoute, format_args!("not {route}"));
         }
         Ok(())
     }
@@ -107,7 +117,7 @@ impl Node {
         for route in wanted.into_iter().filter(|route| !found.contains(route)) {
             let replaced = self.host.replace_route(route).await;
             replaced.map_err(refused("ip route replace", route.destination))?;
-            pass.changes.routes += 1;
+            pass.changes.add(Object::EniRoute, route);
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use ipam::desired::{
 use ipnet::Ipv4Net;
 
 use super::{Node, Pass};
-use crate::dataplane::DataplaneError;
 use crate::dataplane::netlink::{MAIN_TABLE, Rule, gone_is_fine, refused};
+use crate::dataplane::{DataplaneError, Object};
 
 /// Tables of secondary ENIs on network card 0: device index + 1, and a device index is at most 100 (aws-node).
 const ENI_TABLES: std::ops::RangeInclusive<u32> = 2..=101;
@@ -27,11 +27,15 @@ impl Node {
         let Some(found) = pass.note(found) else {
             return Stale::default();
         };
-        let wanted = wanted(desired);
+        let mut wanted = wanted(desired);
+        // The kernel's own, which `ip rule flush` takes with the rest: without it neither the node nor a pod on the primary
+        // ENI reaches anything. Wherever somebody has put it, it stays.
+        wanted.extend(Some(MAIN).filter(|_| !found.iter().any(leads_to_main)));
         for rule in wanted.iter().filter(|rule| !found.contains(rule)) {
             let added = self.host.add_rule(*rule).await;
             let added = added.map_err(refused("ip rule add priority", rule.priority));
-            pass.changes.rules += u32::from(pass.note(added).unwrap_or_default());
+            let added = pass.note(added).unwrap_or_default();
+            pass.changes.add_if(added, Object::Rule, rule);
         }
         stale(&found, &wanted, desired)
     }
@@ -50,7 +54,9 @@ impl Node {
         for rule in sources.into_iter().chain(marks) {
             let deleted = gone_is_fine(self.host.delete_rule(rule).await);
             let deleted = deleted.map_err(refused("ip rule delete priority", rule.priority));
-            pass.changes.rules += u32::from(pass.note(deleted).unwrap_or_default());
+            let deleted = pass.note(deleted).unwrap_or_default();
+            pass.changes
+                .add_if(deleted, Object::Rule, format_args!("not {rule}"));
         }
     }
 
@@ -63,11 +69,29 @@ impl Node {
         }
         for route in routes.map_err(refused("ip route show table", table))? {
             let deleted = gone_is_fine(self.host.delete_route(route).await);
-            pass.changes.routes +=
-                u32::from(deleted.map_err(refused("ip route flush table", table))?);
+            let deleted = deleted.map_err(refused("ip route flush table", table))?;
+            pass.changes
+                .add_if(deleted, Object::EniRoute, format_args!("not {route}"));
         }
         Ok(())
     }
+}
+
+/// `32766: from all lookup main`
+const MAIN: Rule = Rule {
+    priority: 32766,
+    source: None,
+    destination: None,
+    mark: None,
+    table: MAIN_TABLE,
+};
+
+fn leads_to_main(rule: &Rule) -> bool {
+    *rule
+        == Rule {
+            priority: rule.priority,
+            ..MAIN
+        }
 }
 
 /// The rules of the layout.

@@ -119,6 +119,7 @@ mod tests {
             alias: alias.map(str::to_owned),
             group: 0,
             mac: None,
+            permanent_mac: None,
             mtu: 9001,
             up: true,
             kind: Some(InfoKind::Veth),

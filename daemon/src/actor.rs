@@ -38,9 +38,10 @@ use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use ipam::{AttachmentKey, EniId, Event, Pool, Reason, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
+use crate::degraded::Degraded;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::settings::Settings;
@@ -123,6 +124,11 @@ pub struct Actor {
     reasons: Vec<Reason>,
     wake_at: Option<Timestamp>,
     metrics: Metrics,
+    degraded: Degraded,
+    /// Who this node is, for those outside.
+    known: watch::Sender<Option<NodeFacts>>,
+    /// Unix seconds.
+    started_at: u64,
     stopping: Option<Timestamp>,
 }
 

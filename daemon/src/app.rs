@@ -5,17 +5,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use berth_cni::contract::heartbeat_path;
+use ec2::Ec2;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-use crate::actor::{Persisted, Ports, STOP_WITHIN, Start};
+use crate::actor::{Handle, Persisted, Ports, STOP_WITHIN, Start};
+use crate::degraded::Degraded;
 use crate::heartbeat::beat;
+use crate::http;
 use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, refuse_beside_aws_node};
 use crate::metrics::{CountedStore, Metrics};
 use crate::server::{BindError, Listener};
-use crate::settings::Settings;
+use crate::settings::{HttpSettings, Settings};
 use crate::store::checkpoint::{CheckpointError, Loaded, load};
 use crate::store::{FileStore, StoreError, StoreHandle};
+use crate::subnets;
 use crate::tombstones::{TombstoneError, Tombstones};
 
 /// Why the daemon does not run. None of these is a dependency that is away.
@@ -85,7 +90,10 @@ pub async fn run(
         warn!("{warning}");
     }
     info!(version = env!("CARGO_PKG_VERSION"), socket = %settings.socket.display(), "berthd runs");
+    let degraded = Degraded::default();
+    let (http, ec2) = (settings.http, ports.ec2.clone());
     let start = Start {
+        degraded: degraded.clone(),
         settings: Arc::new(settings),
         ports,
         store,
@@ -102,6 +110,7 @@ pub async fn run(
         actor.run().await;
     });
     let service = Arc::new(handle.clone());
+    let watchers = watchers(http, &handle, ec2, &metrics, &degraded);
     let replay = tokio::spawn(replay(tombstones, service.clone(), metrics));
     let stopped = async {
         tokio::select! {
@@ -112,7 +121,26 @@ pub async fn run(
     listener.serve(service, stopped, STOP_WITHIN).await;
     replay.abort();
     heart.abort();
+    drop(watchers);
     Ok(actor.await?)
+}
+
+/// What only watches the node: HTTP, and the subnet's figure, which nobody sees without. They end with what is returned.
+fn watchers(
+    http: HttpSettings,
+    handle: &Handle,
+    ec2: Arc<dyn Ec2>,
+    metrics: &Metrics,
+    degraded: &Degraded,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if http.metrics.is_some() {
+        let (metrics, degraded) = (metrics.clone(), degraded.clone());
+        tasks.spawn(subnets::watch(ec2, handle.node(), metrics, degraded));
+    }
+    let (metrics, degraded) = (metrics.clone(), degraded.clone());
+    tasks.spawn(http::serve(http, handle.clone(), metrics, degraded));
+    tasks
 }
 
 /// The state on the disk, if it can be used.
@@ -135,7 +163,7 @@ fn found(checkpoint: &Path) -> Result<Option<Persisted>, AppError> {
     }
 }
 
-async fn replay(tombstones: Tombstones, service: Arc<crate::actor::Handle>, metrics: Metrics) {
+async fn replay(tombstones: Tombstones, service: Arc<Handle>, metrics: Metrics) {
     let waiting = |left| metrics.set_tombstones(left);
     if let Err(error) = tombstones.run(service, waiting).await {
         error!(%error, "tombstones are not replayed any more");

@@ -16,11 +16,15 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   AWS_VPC_ENI_MTU, POD_MTU             bytes [9001, as AWS_VPC_ENI_MTU]
   ADDITIONAL_ENI_TAGS                  JSON map of tags for new ENIs
   CLUSTER_NAME                         for the tags of new ENIs
+  DISABLE_INTROSPECTION                true: no /v1/enis [false]
+  DISABLE_METRICS                      true: no /metrics, /livez, /readyz [false]
+  INTROSPECTION_BIND_ADDRESS           /v1/enis [127.0.0.1:61679]
   IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
   MAX_ENI                              fewer ENIs than the instance type has
   BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]
   BERTH_CNI_RESULTS                    the runtimes' result cache [/var/lib/cni/results]
   BERTH_LOG                            log filter, such as info,berthd=debug [info]
+  BERTH_METRICS_BIND_ADDRESS           /metrics, /livez, /readyz; without address the node's [:61678]
   BERTH_MARK_MASK                      packet mark bits of the ENIs [0x7e]
   BERTH_PROC_ROOT                      where sysctls are written [/proc]
   BERTH_SOCKET                         where berthd listens [/run/berth/berthd.sock]

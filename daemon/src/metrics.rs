@@ -4,6 +4,7 @@
 //! when somebody asks. Names, labels and units are in docs/metrics.md, which a test compares.
 
 mod calls;
+mod gauges;
 #[cfg(test)]
 mod tests;
 mod writes;
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::report::Report;
 
 pub use calls::CountedEc2;
 pub use writes::CountedStore;
@@ -43,6 +46,7 @@ pub struct Metrics {
     repairs: IntCounterVec,
     writes: HistogramVec,
     tombstones: IntGauge,
+    subnets: IntGaugeVec,
 }
 
 /// `ok`, or the name of what went wrong.
@@ -107,6 +111,16 @@ impl Metrics {
                     "DELs that met no daemon, were replayed, failed, and will be tried again.",
                 )?,
             )?,
+            subnets: registered(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "berth_subnet_free_addresses",
+                        "Addresses that EC2 says the subnet has left, as of the last minute; absent when EC2 does not say.",
+                    ),
+                    &["subnet"],
+                )?,
+            )?,
             registry,
         };
         metrics.begin_at_zero();
@@ -126,12 +140,14 @@ impl Metrics {
         }
     }
 
-    /// All of it, in Prometheus' text format.
+    /// The counters, and how things stand by `report`, in Prometheus' text format.
     ///
     /// # Errors
     /// A family that contradicts itself: a bug.
-    pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+    pub fn text(&self, report: &Report) -> Result<String, prometheus::Error> {
+        let mut families = self.registry.gather();
+        families.extend(gauges::of(report)?);
+        TextEncoder::new().encode_to_string(&families)
     }
 
     /// A CNI request was answered, or its client went away.
@@ -188,6 +204,29 @@ impl Metrics {
     pub fn checkpoint_written(&self, result: &str, took: Duration) {
         let series = self.writes.with_label_values(&[result]);
         series.observe(took.as_secs_f64());
+    }
+
+    /// So many addresses a subnet has left, if that is known.
+    pub fn set_subnet_free(&self, subnet: &str, free: Option<u32>) {
+        match free {
+            Some(free) => self.subnets.with_label_values(&[subnet]).set(free.into()),
+            // An error says that it is not there.
+            None => drop(self.subnets.remove_label_values(&[subnet])),
+        }
+    }
+
+    /// How many addresses the subnets have left, as far as EC2 said so lately.
+    pub fn subnets(&self) -> BTreeMap<String, u64> {
+        let mut subnets = BTreeMap::new();
+        for family in self.subnets.collect() {
+            for series in family.get_metric() {
+                let subnet = series.get_label().first().map(|label| label.value());
+                // A count that came as u32.
+                let free = series.get_gauge().get_value() as u64;
+                subnets.insert(subnet.unwrap_or_default().to_owned(), free);
+            }
+        }
+        subnets
     }
 
     /// So many tombstones were replayed without success.

@@ -1,6 +1,7 @@
 //! The daemon's state as `berthd status` shows it: one document, written by the actor, read by people and tools.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,16 @@ pub struct Report {
     pub instance_id: Option<String>,
     /// Instance type, once known.
     pub instance_type: Option<String>,
+    /// Id of the primary ENI's subnet, in which new ENIs are made, once known.
+    pub subnet_id: Option<String>,
+    /// When the daemon was started, Unix seconds.
+    pub started_at: u64,
+    /// When this was written, Unix seconds.
+    pub written_at: u64,
+    /// Whether an ADD would be served if there is an address.
+    pub serving: bool,
+    /// Why not, in words.
+    pub not_serving: Option<String>,
     /// Highest number of ENIs, the primary included; 0 while unknown.
     pub max_enis: u32,
     /// Secondary addresses an ENI can have; 0 while unknown.
@@ -28,9 +39,19 @@ pub struct Report {
     pub waiting: Vec<WaitingReport>,
     /// Calls to EC2 in flight, and those whose outcome is unknown.
     pub intents: Vec<String>,
-    /// Why the pool is not as the planner wants it, in words.
-    pub reasons: Vec<String>,
-    /// Calls to EC2 since the daemon started, by action.
+    /// Why the pool is not as the planner wants it; the first is what a waiting pod waits for.
+    pub reasons: Vec<ReasonReport>,
+    /// Features that do not work at present. Pods are served all the same.
+    pub degraded: Vec<DegradedReport>,
+    /// When EC2 last described the node's ENIs, Unix seconds.
+    pub described_at: Option<u64>,
+    /// Why the newest state is not on disk, if its write failed.
+    pub checkpoint_failure: Option<String>,
+    /// DELs that met no daemon, were replayed, failed, and will be tried again.
+    pub tombstones_waiting: u64,
+    /// How many addresses the node's subnet has left, as far as EC2 says so.
+    pub subnet_free_addresses: BTreeMap<String, u64>,
+    /// Calls to EC2 that have ended since the daemon started, by action.
     pub ec2_calls: BTreeMap<String, u64>,
     /// How many objects of the kernel were mended since the daemon started, by kind.
     pub repairs: BTreeMap<String, u64>,
@@ -93,6 +114,36 @@ pub struct AttachmentReport {
     pub address: Ipv4Addr,
     /// Its ENI.
     pub eni: String,
+    /// Since when it has the address, Unix nanoseconds.
+    pub since: u64,
+}
+
+/// One typed reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonReport {
+    /// Its name, as in the CNI error and the metrics: `SubnetFull`, `Throttled`, ...
+    pub name: String,
+    /// What happened, one line.
+    pub message: String,
+    /// What to do, one line.
+    pub remedy: String,
+}
+
+impl fmt::Display for ReasonReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.message)
+    }
+}
+
+/// One feature that does not work at present.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DegradedReport {
+    /// Its name, as in the metrics: `metrics`, `introspection`, `subnet-free-addresses`.
+    pub feature: String,
+    /// Why, one line.
+    pub message: String,
+    /// What to do, one line.
+    pub remedy: String,
 }
 
 /// One ADD that waits.

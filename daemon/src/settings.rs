@@ -7,6 +7,7 @@
 mod daemon;
 mod errors;
 mod foreign;
+mod http;
 mod network;
 mod pool;
 mod reader;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use ipam::settings::{NetworkSettings, PoolSettings};
 
 pub use errors::{SettingError, SettingsErrors};
+pub use http::{HttpSettings, MetricsAddress};
 pub use source::{Environment, Source};
 
 use crate::report::SettingReport;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub additional_eni_tags: BTreeMap<String, String>,
     /// What is logged, in the language of `tracing_subscriber`'s `EnvFilter` (BERTH_LOG).
     pub log: String,
+    /// What listens where.
+    pub http: HttpSettings,
     /// What is set and has no effect, in sentences: to be logged once.
     pub warnings: Vec<String>,
     values: Vec<SettingReport>,
@@ -68,6 +72,7 @@ impl Settings {
         let pool = pool::read(&mut reader);
         let network = network::read(&mut reader);
         let daemon = daemon::read(&mut reader);
+        let http = http::read(&mut reader);
         foreign::read(&mut reader);
         let (warnings, values) = reader.finish()?;
         Ok(Self {
@@ -82,6 +87,7 @@ impl Settings {
             cluster_name: daemon.cluster_name,
             additional_eni_tags: daemon.additional_eni_tags,
             log: daemon.log,
+            http,
             warnings,
             values,
         })

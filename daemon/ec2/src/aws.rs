@@ -341,6 +341,22 @@ impl Ec2 for AwsEc2 {
             .map_err(|error| sending.failure(&error))?;
         answer::limits(instance_type, answer.instance_types().first())
     }
+
+    async fn describe_subnet(&self, subnet: &str) -> Result<u32, Ec2Error> {
+        let action = Action::DescribeSubnets;
+        let sending = Sending::new(action);
+        let answer = self
+            .client(action)
+            .await?
+            .describe_subnets()
+            .subnet_ids(subnet)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        answer::free_addresses(subnet, answer.subnets().first())
+    }
 }
 
 /// How [`Describe`] is said to EC2. Ids and a page size do not go together (`InvalidParameterCombination`).

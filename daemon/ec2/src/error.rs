@@ -23,6 +23,8 @@ pub enum Action {
     DescribeNetworkInterfaces,
     /// Reads the limits of an instance type.
     DescribeInstanceTypes,
+    /// Reads how many addresses a subnet has left.
+    DescribeSubnets,
 }
 
 impl fmt::Display for Action {

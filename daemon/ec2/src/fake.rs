@@ -348,6 +348,17 @@ impl Ec2 for FakeEc2 {
         })
         .await
     }
+
+    async fn describe_subnet(&self, subnet: &str) -> Result<u32, Ec2Error> {
+        let action = Action::DescribeSubnets;
+        self.call(action, subnet.to_owned(), |world| {
+            if subnet != world.cloud.setup.subnet_id {
+                return Err(refuse(action, "InvalidSubnetID.NotFound", subnet));
+            }
+            Ok(u32::try_from(world.cloud.free_addresses().count()).unwrap_or(u32::MAX))
+        })
+        .await
+    }
 }
 
 fn matches(what: &Describe, eni: &NetworkInterface) -> bool {

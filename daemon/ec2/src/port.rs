@@ -50,6 +50,9 @@ pub trait Ec2: Send + Sync {
     /// `DescribeInstanceTypes` for one type.
     async fn describe_instance_type(&self, instance_type: &str)
     -> Result<InstanceLimits, Ec2Error>;
+    /// `DescribeSubnets` for one subnet; answers how many of its addresses are free (`availableIpAddressCount`), those of
+    /// CIDR reservations and of broken /28 blocks included.
+    async fn describe_subnet(&self, subnet: &str) -> Result<u32, Ec2Error>;
 }
 
 /// What to make.

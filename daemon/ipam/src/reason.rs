@@ -1,6 +1,7 @@
 //! Why something is not as it should be: the same words in the CNI error, the log and the status.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +76,27 @@ impl Reason {
         }
     }
 
+    /// The names of all reasons.
+    pub const NAMES: [&str; 12] = [
+        "SubnetFull",
+        "NoContiguousBlock",
+        "EniLimit",
+        "AddressLimit",
+        "Throttled",
+        "AccessDenied",
+        "Attaching",
+        "CoolingOnly",
+        "ApiUnreachable",
+        "Refused",
+        "DaemonStarting",
+        "Timeout",
+    ];
+
+    /// What happened, as told at `now`: times are told as how long ago or ahead they are.
+    pub fn at(&self, now: Timestamp) -> Told<'_> {
+        Told { reason: self, now }
+    }
+
     /// What a person can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -102,33 +124,89 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+/// A reason in words: [`Reason::at`].
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    reason: &'a Reason,
+    now: Timestamp,
+}
+
+impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SubnetFull => f.write_str("the subnet has no free address"),
-            Self::NoContiguousBlock => f.write_str("the subnet has no free /28"),
-            Self::EniLimit { enis } => {
+        let seconds = |wait: Duration| format!("{:.1} s", wait.as_secs_f64());
+        match self.reason {
+            Reason::SubnetFull => f.write_str("the subnet has no free address"),
+            Reason::NoContiguousBlock => f.write_str("the subnet has no free /28"),
+            Reason::EniLimit { enis } => {
                 write!(f, "all {enis} ENIs of this instance are attached and full")
             }
-            Self::AddressLimit => f.write_str("the ENI takes no more addresses"),
-            Self::Throttled { until } => write!(
+            Reason::AddressLimit => f.write_str("the ENI takes no more addresses"),
+            Reason::Throttled { until } => write!(
                 f,
-                "EC2 throttles this account, next try at {until} after boot"
+                "EC2 throttles this account, next try in {}",
+                seconds(until.since(self.now))
             ),
-            Self::AccessDenied { action } => write!(f, "access denied for ec2:{action}"),
-            Self::Attaching { since } => {
-                write!(f, "an ENI is being attached since {since} after boot")
+            Reason::AccessDenied { action } => write!(f, "access denied for ec2:{action}"),
+            Reason::Attaching { since } => {
+                let ago = seconds(self.now.since(*since));
+                write!(f, "an ENI is being attached, begun {ago} ago")
             }
-            Self::CoolingOnly { until } => {
+            Reason::CoolingOnly { until } => {
+                let left = seconds(until.since(self.now));
                 write!(
                     f,
-                    "all addresses rest after their last pod, the first until {until} after boot"
+                    "all addresses rest after their last pod, the first for {left} more"
                 )
             }
-            Self::ApiUnreachable { message } => write!(f, "EC2 does not answer: {message}"),
-            Self::Refused { message } => write!(f, "EC2 refused: {message}"),
-            Self::DaemonStarting => f.write_str("berthd is still finding out about its node"),
-            Self::Timeout => f.write_str("the address did not come in time"),
+            Reason::ApiUnreachable { message } => write!(f, "EC2 does not answer: {message}"),
+            Reason::Refused { message } => write!(f, "EC2 refused: {message}"),
+            Reason::DaemonStarting => f.write_str("berthd is still finding out about its node"),
+            Reason::Timeout => f.write_str("the address did not come in time"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each; a new variant does not compile until it is here.
+    fn all() -> Vec<Reason> {
+        let (until, since) = (Timestamp::from_secs(12), Timestamp::from_secs(4));
+        let message = || "EC2's words".to_owned();
+        let next = |reason: &Reason| match reason {
+            Reason::SubnetFull => Some(Reason::NoContiguousBlock),
+            Reason::NoContiguousBlock => Some(Reason::EniLimit { enis: 3 }),
+            Reason::EniLimit { .. } => Some(Reason::AddressLimit),
+            Reason::AddressLimit => Some(Reason::Throttled { until }),
+            Reason::Throttled { .. } => Some(Reason::AccessDenied { action: message() }),
+            Reason::AccessDenied { .. } => Some(Reason::Attaching { since }),
+            Reason::Attaching { .. } => Some(Reason::CoolingOnly { until }),
+            Reason::CoolingOnly { .. } => Some(Reason::ApiUnreachable { message: message() }),
+            Reason::ApiUnreachable { .. } => Some(Reason::Refused { message: message() }),
+            Reason::Refused { .. } => Some(Reason::DaemonStarting),
+            Reason::DaemonStarting => Some(Reason::Timeout),
+            Reason::Timeout => None,
+        };
+        std::iter::successors(Some(Reason::SubnetFull), next).collect()
+    }
+
+    #[test]
+    fn the_list_of_names_is_whole() {
+        let names: Vec<_> = all().iter().map(Reason::name).collect();
+        assert_eq!(names, Reason::NAMES);
+    }
+
+    #[test]
+    fn a_reason_is_one_line_that_says_how_long() {
+        let now = Timestamp::from_secs(9);
+        for reason in all() {
+            let told = reason.at(now).to_string();
+            assert!(!told.is_empty() && !told.contains('\n') && !reason.remedy().is_empty());
+        }
+        let told = |reason: &Reason| reason.at(now).to_string();
+        assert!(told(&all()[4]).ends_with("next try in 3.0 s"));
+        assert!(told(&all()[6]).ends_with("begun 5.0 s ago"));
+        assert!(told(&all()[7]).ends_with("for 3.0 s more"));
     }
 }

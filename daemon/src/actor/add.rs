@@ -177,7 +177,8 @@ impl Actor {
             Some(desired::pod(attachment, eni, &self.settings.network))
         });
         let (Some(layout), Some(netns)) = (layout, job.netns.take()) else {
-            return self.answer(job, failure::no_address(&Reason::DaemonStarting));
+            let outcome = failure::no_address(&Reason::DaemonStarting, self.now());
+            return self.answer(job, outcome);
         };
         if let Some(working) = self.working.get_mut(&key) {
             working.add = Some(job);
@@ -322,7 +323,8 @@ impl Actor {
             pod: job.pod(),
             until,
         });
-        self.answer(job, failure::no_address(&reason));
+        let outcome = failure::no_address(&reason, self.now());
+        self.answer(job, outcome);
     }
 
     /// What the ADDs that wait are waiting for.

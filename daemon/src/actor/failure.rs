@@ -1,8 +1,8 @@
 //! How failures are told to the runtime: the one mapping to CNI error codes.
 
 use berth_cni::contract::{Failure, Outcome, STOPPING};
-use ipam::Reason;
 use ipam::desired::check::Deviation;
+use ipam::{Reason, Timestamp};
 
 use crate::dataplane::DataplaneError;
 
@@ -25,11 +25,11 @@ fn failed(code: u32, reason: &str, msg: String, details: &str) -> Outcome {
 }
 
 /// No address came in time.
-pub(super) fn no_address(reason: &Reason) -> Outcome {
+pub(super) fn no_address(reason: &Reason, now: Timestamp) -> Outcome {
     failed(
         TRY_AGAIN,
         reason.name(),
-        format!("no address for the pod: {reason}"),
+        format!("no address for the pod: {}", reason.at(now)),
         reason.remedy(),
     )
 }

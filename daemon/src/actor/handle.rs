@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest, Outcome};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::add::AddJob;
 use super::check::CheckJob;
@@ -13,6 +13,7 @@ use super::del::DelJob;
 use super::failure;
 use super::gc::GcJob;
 use crate::metrics::Metrics;
+use crate::node::NodeFacts;
 use crate::report::Report;
 use crate::server::Service;
 
@@ -33,6 +34,7 @@ pub(super) enum Command {
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     metrics: Metrics,
+    node: watch::Receiver<Option<NodeFacts>>,
 }
 
 /// The actor has stopped.
@@ -41,8 +43,21 @@ pub struct Handle {
 pub struct Stopped;
 
 impl Handle {
-    pub(super) fn new(commands: mpsc::UnboundedSender<Command>, metrics: Metrics) -> Self {
-        Self { commands, metrics }
+    pub(super) fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        metrics: Metrics,
+        node: watch::Receiver<Option<NodeFacts>>,
+    ) -> Self {
+        Self {
+            commands,
+            metrics,
+            node,
+        }
+    }
+
+    /// Who this node is, once that is known.
+    pub fn node(&self) -> watch::Receiver<Option<NodeFacts>> {
+        self.node.clone()
     }
 
     /// Tells the actor to finish what it has begun and stop.

@@ -2,10 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use ipam::{Address, AddressState, Attachment, Eni, EniState, Ownership, Tally};
+use ipam::{Address, AddressState, Attachment, Eni, EniState, Ownership, Reason, Tally, Timestamp};
 
 use super::Actor;
-use crate::report::{AddressCounts, AttachmentReport, EniReport, Report, WaitingReport};
+use crate::report::{
+    AddressCounts, AttachmentReport, EniReport, ReasonReport, Report, WaitingReport,
+};
 
 fn counts(tally: Tally) -> AddressCounts {
     AddressCounts {
@@ -18,15 +20,19 @@ fn counts(tally: Tally) -> AddressCounts {
     }
 }
 
-fn address_state(address: &Address) -> String {
+fn address_state(address: &Address, now: Timestamp) -> String {
     match &address.state {
         AddressState::Free { .. } if address.missed.is_some() => {
             "free, but not shown by EC2".to_owned()
         }
         AddressState::Free { .. } => "free".to_owned(),
         AddressState::Assigned { to } => format!("used by {to}"),
-        AddressState::Cooling { until } => format!("cooling until {until} after boot"),
-        AddressState::Quarantined { since } => format!("quarantined since {since} after boot"),
+        AddressState::Cooling { until } => {
+            format!("cooling for {} s more", until.since(now).as_secs())
+        }
+        AddressState::Quarantined { since } => {
+            format!("quarantined for {} s", now.since(*since).as_secs())
+        }
         AddressState::Unassigning => "unassigning".to_owned(),
         AddressState::Gone { .. } => "given back".to_owned(),
     }
@@ -61,6 +67,7 @@ fn attachment(attachment: &Attachment) -> AttachmentReport {
             .map(|pod| format!("{}/{}", pod.namespace, pod.name)),
         address: attachment.address,
         eni: attachment.eni.to_string(),
+        since: attachment.wall_nanos,
     }
 }
 
@@ -72,6 +79,11 @@ impl Actor {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance_id: facts.map(|f| f.instance_id.clone()),
             instance_type: facts.map(|f| f.instance_type.clone()),
+            subnet_id: facts.map(|f| f.primary.subnet_id.clone()),
+            started_at: self.started_at,
+            written_at: self.ports.clock.wall().as_secs(),
+            serving: self.not_serving().is_none(),
+            not_serving: self.not_serving().map(str::to_owned),
             max_enis: limits.map_or(0, |l| l.enis),
             addresses_per_eni: limits.map_or(0, |l| l.slots_per_eni),
             enis: self.pool.enis().map(|eni| self.eni_report(eni)).collect(),
@@ -95,11 +107,12 @@ impl Actor {
                     format!("{}{doubt}", intent.action)
                 })
                 .collect(),
-            reasons: self
-                .reasons
-                .iter()
-                .map(|r| format!("{}: {r}", r.name()))
-                .collect(),
+            reasons: self.reasons.iter().map(|r| self.told(r)).collect(),
+            degraded: self.degraded.report(),
+            described_at: self.described_at(),
+            checkpoint_failure: self.checkpoint_failure(),
+            tombstones_waiting: self.metrics.tombstones(),
+            subnet_free_addresses: self.metrics.subnets(),
             ec2_calls: self.metrics.ec2_calls(),
             repairs: self.metrics.repairs(),
             disputes: self.repairs.disputes(self.now()),
@@ -107,7 +120,43 @@ impl Actor {
         }
     }
 
+    /// Why no ADD can be served, whatever addresses there are.
+    fn not_serving(&self) -> Option<&'static str> {
+        if self.stopping.is_some() {
+            Some("it stops")
+        } else if self.facts.is_none() {
+            Some("instance metadata has not said yet which node this is")
+        } else if !self.recovery.done {
+            Some("the pods that live here are still being looked for")
+        } else if !self.laid_out {
+            Some("the node's rules, tables and links are not laid out yet")
+        } else {
+            None
+        }
+    }
+
+    fn told(&self, reason: &Reason) -> ReasonReport {
+        ReasonReport {
+            name: reason.name().to_owned(),
+            message: reason.at(self.now()).to_string(),
+            remedy: reason.remedy().to_owned(),
+        }
+    }
+
+    fn described_at(&self) -> Option<u64> {
+        let ago = self.now().since(self.pool.knowledge().described?);
+        Some(self.ports.clock.wall().saturating_sub(ago).as_secs())
+    }
+
+    fn checkpoint_failure(&self) -> Option<String> {
+        let durable = self.store.durable();
+        let disk = durable.borrow();
+        let (failed, why) = disk.failed.as_ref()?;
+        (*failed > disk.seq).then(|| why.clone())
+    }
+
     fn eni_report(&self, eni: &Eni) -> EniReport {
+        let now = self.now();
         let held = self.pool.addresses_of(&eni.id);
         EniReport {
             id: eni.id.to_string(),
@@ -118,19 +167,23 @@ impl Actor {
             primary_address: eni.primary_address,
             addresses: counts(self.pool.tally(&eni.id)),
             held: held
-                .map(|(ip, a): (Ipv4Addr, &Address)| (ip, address_state(a)))
+                .map(|(ip, a): (Ipv4Addr, &Address)| (ip, address_state(a, now)))
                 .collect(),
         }
     }
 
     fn waiting_report(&self) -> Vec<WaitingReport> {
-        let (now, reason) = (self.now(), self.waits_for());
+        let now = self.now();
+        let reason = match self.waits_for() {
+            Reason::Timeout => "its address is on its way".to_owned(),
+            reason => self.told(&reason).to_string(),
+        };
         self.waiting
             .iter()
             .map(|job| WaitingReport {
                 attachment: super::translate::key(&job.request.id).to_string(),
                 waited_ms: u64::try_from(now.since(job.arrived).as_millis()).unwrap_or(u64::MAX),
-                reason: format!("{}: {reason}", reason.name()),
+                reason: reason.clone(),
             })
             .collect()
     }

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use ipam::{Event, Pool, Snapshot};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::effects::{self, Effect, Identified, Ports, Retry};
@@ -18,6 +18,7 @@ use super::recovery::Recovery;
 use super::repair::Repairs;
 use super::sweep::Sweep;
 use super::{Actor, Handle, translate};
+use crate::degraded::Degraded;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::settings::Settings;
@@ -70,6 +71,8 @@ pub struct Start {
     pub boot_id: String,
     /// What is counted.
     pub metrics: Metrics,
+    /// What does not work besides the pool.
+    pub degraded: Degraded,
     /// Unlike that of any other process: part of every client token.
     pub token_seed: String,
 }
@@ -79,7 +82,9 @@ impl Start {
     pub fn actor(self) -> (Actor, Handle) {
         let (sender, commands) = mpsc::unbounded_channel();
         let now = self.ports.clock.now();
+        let started_at = self.ports.clock.wall().as_secs();
         let resumed = resume(self.state, &self.boot_id, now);
+        let (known, node) = watch::channel(resumed.facts.clone());
         let actor = Actor {
             recovery: Recovery::new(resumed.lost),
             pool: resumed.pool,
@@ -106,9 +111,12 @@ impl Start {
             reasons: Vec::new(),
             wake_at: None,
             metrics: self.metrics.clone(),
+            degraded: self.degraded,
+            known,
+            started_at,
             stopping: None,
         };
-        (actor, Handle::new(sender, self.metrics))
+        (actor, Handle::new(sender, self.metrics, node))
     }
 }
 
@@ -204,6 +212,7 @@ impl Actor {
         }
         info!(instance = %facts.instance_id, instance_type = %facts.instance_type, "node identified");
         let primary = Box::new(facts.primary_eni(self.now()));
+        self.known.send_replace(Some(facts.clone()));
         let known = self.facts.replace(facts).is_some();
         self.note(Event::Identified { primary });
         self.changed();

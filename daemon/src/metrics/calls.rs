@@ -111,4 +111,9 @@ impl<E: Ec2> Ec2 for CountedEc2<E> {
         let call = self.inner.describe_instance_type(instance_type);
         self.count(Action::DescribeInstanceTypes, call).await
     }
+
+    async fn describe_subnet(&self, subnet: &str) -> Result<u32, Ec2Error> {
+        let call = self.inner.describe_subnet(subnet);
+        self.count(Action::DescribeSubnets, call).await
+    }
 }

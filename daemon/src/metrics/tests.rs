@@ -14,7 +14,11 @@ use crate::store::fake::MemoryStore;
 /// One sample of the registry, by its name and its labels as they are written.
 fn sample(metrics: &Metrics, series: &str) -> Option<String> {
     let line = |line: &str| Some(line.strip_prefix(series)?.strip_prefix(' ')?.to_owned());
-    metrics.text().unwrap().lines().find_map(line)
+    metrics
+        .text(&Report::default())
+        .unwrap()
+        .lines()
+        .find_map(line)
 }
 
 #[test]

@@ -44,7 +44,6 @@ const POLICY: &str = "NETWORK_POLICY_ENFORCING_MODE";
 const OWN_SIZE: &str = "berth sizes its reserve by what the pods on the node do";
 const OWN_LOG: &str = "berth logs JSON on stdout, see BERTH_LOG";
 const NOT_YET: &str = "berth does not do this yet";
-const NO_INTROSPECTION: &str = "berth serves its state on its own socket, see `berthd status`";
 
 /// Variable, values that ask for nothing else than what berth does, and why another one has no effect.
 const IGNORED: &[(&str, &[&str], &str)] = &[
@@ -131,9 +130,6 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
         &[],
         "berth-cni reports in its result and keeps no log",
     ),
-    ("INTROSPECTION_BIND_ADDRESS", &[], NO_INTROSPECTION),
-    ("DISABLE_INTROSPECTION", &["true"], NO_INTROSPECTION),
-    ("DISABLE_METRICS", &["true"], NOT_YET),
 ];
 
 /// All variables of this section.

@@ -77,6 +77,8 @@ fn every_value_reaches_its_field() {
         ("CLUSTER_NAME", "prod"),
         ("ADDITIONAL_ENI_TAGS", r#"{"team":"net"}"#),
         ("BERTH_LOG", "warn,berthd=debug"),
+        ("BERTH_METRICS_BIND_ADDRESS", ":9100"),
+        ("INTROSPECTION_BIND_ADDRESS", "127.0.0.2:80"),
     ])
     .unwrap();
     assert_eq!(settings.pool.cooldown, Duration::ZERO);
@@ -107,6 +109,8 @@ fn every_value_reaches_its_field() {
     assert_eq!(settings.cluster_name.as_deref(), Some("prod"));
     assert_eq!(settings.additional_eni_tags["team"], "net");
     assert_eq!(settings.log, "warn,berthd=debug");
+    assert_eq!(settings.http.metrics, Some(MetricsAddress::OfNode(9100)));
+    assert_eq!(settings.http.introspection, "127.0.0.2:80".parse().ok());
     assert_eq!(
         value(&settings, "MAX_ENI"),
         ("3".into(), "environment".into())
@@ -165,6 +169,8 @@ fn values_that_cannot_be_are_refused_with_what_can() {
         ("ADDITIONAL_ENI_TAGS", "team=net", "JSON"),
         ("ADDITIONAL_ENI_TAGS", r#"{"aws:x":"y"}"#, "aws:"),
         ("BERTH_LOG", "berthd=loud", "filter"),
+        ("BERTH_METRICS_BIND_ADDRESS", "61678", ":PORT"),
+        ("INTROSPECTION_BIND_ADDRESS", ":61679", "ADDRESS:PORT"),
         ("NETWORK_POLICY_ENFORCING_MODE", "lax", "standard"),
         ("ENABLE_IPv6", "perhaps", "true or false"),
     ] {
@@ -209,6 +215,22 @@ fn what_pods_depend_on_is_refused_and_not_ignored() {
         let off = if text == "strict" { "none" } else { "false" };
         assert!(read(&[(name, off)]).unwrap().warnings.is_empty(), "{name}");
     }
+}
+
+#[test]
+fn http_can_be_switched_off_and_metrics_can_be_anywhere() {
+    let default = read(&[]).unwrap().http;
+    assert_eq!(default.metrics, Some(MetricsAddress::OfNode(61678)));
+    assert_eq!(default.introspection, "127.0.0.1:61679".parse().ok());
+    let off = [("DISABLE_METRICS", "1"), ("DISABLE_INTROSPECTION", "true")];
+    let off = read(&off).unwrap().http;
+    assert_eq!((off.metrics, off.introspection), (None, None));
+    let all = [("BERTH_METRICS_BIND_ADDRESS", "0.0.0.0:61678")];
+    let all = read(&all).unwrap().http.metrics;
+    assert_eq!(all, "0.0.0.0:61678".parse().ok().map(MetricsAddress::Fixed));
+    let unix = [("INTROSPECTION_BIND_ADDRESS", "unix:/run/x.sock")];
+    let unix = read(&unix).unwrap();
+    assert_eq!((unix.http.introspection, unix.warnings.len()), (None, 1));
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! The report as a page of text: identity, ENIs, addresses, who waits, why, and what EC2 was asked. Sections that have
-//! nothing to say are left out.
+//! The report as a page of text, the urgent first: whether pods are served, what is amiss and what to do, why the node
+//! holds what it holds; then ENIs, addresses, who waits, and what EC2 was asked. Sections that have nothing to say are
+//! left out.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::report::{AddressCounts, EniReport, Report};
 
@@ -10,20 +12,16 @@ use crate::report::{AddressCounts, EniReport, Report};
 pub(super) fn render(report: &Report) -> String {
     let sections = [
         identity(report),
+        amiss(report),
+        waiting(report),
         enis(report),
         addresses(report),
-        waiting(report),
-        lines("Why the pool is as it is", &report.reasons),
         lines(
             "Calls to EC2 in flight or of unknown outcome",
             &report.intents,
         ),
-        ec2_calls(report),
+        ec2(report),
         repairs(report),
-        lines(
-            "Changed by something else again and again",
-            &report.disputes,
-        ),
         settings(report),
     ];
     let mut page = String::new();
@@ -36,18 +34,102 @@ pub(super) fn render(report: &Report) -> String {
     page
 }
 
+/// Who it is, whether it serves, and what it holds for what.
 fn identity(report: &Report) -> String {
     let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    let limits = match (report.max_enis, report.addresses_per_eni) {
-        (0, _) => "limits not known yet".to_owned(),
+    let (id, kind) = (known(&report.instance_id), known(&report.instance_type));
+    let serving = match &report.not_serving {
+        None => "serving".to_owned(),
+        Some(why) => format!("NOT SERVING: {why}"),
+    };
+    let up = ago(report, report.started_at);
+    format!(
+        "berthd {} on {id} ({kind}), up {up}: {serving}\n{}{}",
+        report.version,
+        limits(report),
+        holding(&report.addresses)
+    )
+}
+
+fn limits(report: &Report) -> String {
+    let subnets = report.subnet_free_addresses.iter();
+    let subnets: String = subnets
+        .map(|(subnet, free)| format!("; {subnet} has {free} addresses left"))
+        .collect();
+    match (report.max_enis, report.addresses_per_eni) {
+        (0, _) => "limits not known yet\n".to_owned(),
         (max, each) => format!(
-            "{} of {max} ENIs, {each} addresses an ENI",
+            "{} of {max} ENIs, {each} addresses an ENI{subnets}\n",
             report.enis.len()
         ),
-    };
-    let (id, kind) = (known(&report.instance_id), known(&report.instance_type));
-    let version = &report.version;
-    format!("berthd {version} on {id} ({kind}): {limits}\n")
+    }
+}
+
+/// Why it holds what it holds.
+fn holding(counts: &AddressCounts) -> String {
+    let parts = [
+        (counts.used, "with pods"),
+        (counts.cooling, "resting after their last pod"),
+        (counts.free, "free for the next pods"),
+        (counts.quarantined, "not trusted yet"),
+        (counts.unassigning, "on their way back to EC2"),
+    ];
+    let parts: Vec<String> = (parts.iter())
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let held = counts.held;
+    match parts.len() {
+        0 => format!("holds {held} addresses\n"),
+        _ => format!("holds {held} addresses: {}\n", parts.join(", ")),
+    }
+}
+
+/// What a person should know, each with what to do.
+fn amiss(report: &Report) -> String {
+    let entry = |what: String, remedy: &str| format!("  {what}\n      -> {remedy}\n");
+    let reasons = report.reasons.iter();
+    let mut page: String = reasons
+        .map(|reason| entry(reason.to_string(), &reason.remedy))
+        .collect();
+    if let Some(why) = &report.checkpoint_failure {
+        let what = format!("the checkpoint is not written, so ADD and DEL fail: {why}");
+        page.push_str(&entry(what, "make room on its file system, or repair it"));
+    }
+    if report.tombstones_waiting > 0 {
+        let what = format!(
+            "{} DELs that met no daemon failed again",
+            report.tombstones_waiting
+        );
+        page.push_str(&entry(
+            what,
+            "nothing to do: they are tried each 30 s; the log says why",
+        ));
+    }
+    for dispute in &report.disputes {
+        page.push_str(&entry(
+            format!("changed by something else again and again: {dispute}"),
+            "find what else configures the network of this node (docs/operations.md, BerthRepairs)",
+        ));
+    }
+    for degraded in &report.degraded {
+        let what = format!(
+            "degraded: {} (pods are served all the same): {}",
+            degraded.feature, degraded.message
+        );
+        page.push_str(&entry(what, &degraded.remedy));
+    }
+    if page.is_empty() {
+        return "Nothing is amiss.\n".to_owned();
+    }
+    format!("Not as it should be:\n{page}")
+}
+
+/// How long ago something was, when the report was written.
+fn ago(report: &Report, unix_seconds: u64) -> impl std::fmt::Display {
+    humantime::format_duration(Duration::from_secs(
+        report.written_at.saturating_sub(unix_seconds),
+    ))
 }
 
 fn enis(report: &Report) -> String {
@@ -135,10 +217,16 @@ fn waiting(report: &Report) -> String {
     lines("Waiting for an address", &lines_of.collect::<Vec<_>>())
 }
 
-fn ec2_calls(report: &Report) -> String {
+fn ec2(report: &Report) -> String {
     let calls = report.ec2_calls.iter();
-    let calls = calls.map(|(action, calls)| format!("{action}: {calls}"));
-    lines("Calls to EC2 since the start", &calls.collect::<Vec<_>>())
+    let calls: Vec<String> = calls
+        .map(|(action, calls)| format!("{action}: {calls}"))
+        .collect();
+    let described = match report.described_at {
+        Some(at) => format!("EC2 described the ENIs {} ago.\n", ago(report, at)),
+        None => "EC2 has not described the ENIs yet.\n".to_owned(),
+    };
+    described + &lines("Calls to EC2 since the start", &calls)
 }
 
 fn repairs(report: &Report) -> String {

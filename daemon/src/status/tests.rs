@@ -12,7 +12,8 @@ use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest};
 
 use super::*;
 use crate::report::{
-    AddressCounts, AttachmentReport, EniReport, Report, SettingReport, WaitingReport,
+    AddressCounts, AttachmentReport, DegradedReport, EniReport, ReasonReport, Report,
+    SettingReport, WaitingReport,
 };
 use crate::server::{Listener, Service};
 
@@ -80,6 +81,7 @@ fn report() -> Report {
             pod: Some("default/web-0".into()),
             address,
             eni: "eni-0123".into(),
+            since: 0,
         }],
         waiting: vec![WaitingReport {
             attachment: "aws-cni/beef/eth0".into(),
@@ -87,7 +89,25 @@ fn report() -> Report {
             reason: "subnet-1 has no free address".into(),
         }],
         intents: Vec::new(),
-        reasons: vec!["subnet-1 has no free address".into()],
+        subnet_id: Some("subnet-1".into()),
+        started_at: 1_700_000_000,
+        written_at: 1_700_011_525,
+        serving: true,
+        not_serving: None,
+        reasons: vec![ReasonReport {
+            name: "SubnetFull".into(),
+            message: "the subnet has no free address".into(),
+            remedy: "free addresses".into(),
+        }],
+        degraded: vec![DegradedReport {
+            feature: "metrics".into(),
+            message: "port taken".into(),
+            remedy: "free it".into(),
+        }],
+        described_at: Some(1_700_011_465),
+        checkpoint_failure: Some("disk full".into()),
+        tombstones_waiting: 2,
+        subnet_free_addresses: BTreeMap::from([("subnet-1".into(), 0)]),
         ec2_calls: BTreeMap::from([("AssignPrivateIpAddresses".into(), 4)]),
         repairs: BTreeMap::from([("rule".into(), 2)]),
         disputes: vec!["rules: mended 17 times in 3 s".into()],
@@ -100,7 +120,24 @@ fn report() -> Report {
 }
 
 const PAGE: &str = "\
-berthd 0.1.0 on i-0abc (m5.large): 1 of 3 ENIs, 9 addresses an ENI
+berthd 0.1.0 on i-0abc (m5.large), up 3h 12m 5s: serving
+1 of 3 ENIs, 9 addresses an ENI; subnet-1 has 0 addresses left
+holds 2 addresses: 1 with pods, 1 free for the next pods
+
+Not as it should be:
+  SubnetFull: the subnet has no free address
+      -> free addresses
+  the checkpoint is not written, so ADD and DEL fail: disk full
+      -> make room on its file system, or repair it
+  2 DELs that met no daemon failed again
+      -> nothing to do: they are tried each 30 s; the log says why
+  changed by something else again and again: rules: mended 17 times in 3 s
+      -> find what else configures the network of this node (docs/operations.md, BerthRepairs)
+  degraded: metrics (pods are served all the same): port taken
+      -> free it
+
+Waiting for an address:
+  aws-cni/beef/eth0 for 1500 ms: subnet-1 has no free address
 
 ENI       DEV  OWNER    STATE  PRIMARY   HELD  USED  COOLING  FREE  QUARANTINED  UNASSIGNING
 eni-0123  0    primary  ready  10.0.1.5  2     1     0        1     0            0
@@ -110,20 +147,12 @@ ADDRESS    STATE  ENI       POD
 10.0.1.23  used   eni-0123  default/web-0 (c0ffee/eth0)
 10.0.1.24  free   eni-0123
 
-Waiting for an address:
-  aws-cni/beef/eth0 for 1500 ms: subnet-1 has no free address
-
-Why the pool is as it is:
-  subnet-1 has no free address
-
+EC2 described the ENIs 1m ago.
 Calls to EC2 since the start:
   AssignPrivateIpAddresses: 4
 
 Mended since the start:
   rule: 2
-
-Changed by something else again and again:
-  rules: mended 17 times in 3 s
 
 Settings that are not the default:
   MAX_ENI=3 (environment)
@@ -164,6 +193,7 @@ async fn a_daemon_that_has_just_started_has_little_to_say() {
         "{page}"
     );
     assert!(!page.contains("Waiting"), "{page}");
+    assert!(page.contains("Nothing is amiss."), "{page}");
 }
 
 #[tokio::test]

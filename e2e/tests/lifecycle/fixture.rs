@@ -118,11 +118,11 @@ pub fn status_json(node: &Node) -> anyhow::Result<Value> {
 pub fn reasons(node: &Node) -> anyhow::Result<Vec<String>> {
     let status = status_json(node)?;
     let reasons = status["reasons"].as_array().context("no reasons")?;
-    Ok(reasons
-        .iter()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect())
+    let told = |reason: &Value| {
+        let (name, message) = (reason["name"].as_str()?, reason["message"].as_str()?);
+        Some(format!("{name}: {message}"))
+    };
+    Ok(reasons.iter().filter_map(told).collect())
 }
 
 /// The plugin's error document in a failed [`Node::add_pod`].

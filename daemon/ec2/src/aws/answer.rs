@@ -198,6 +198,22 @@ pub(super) fn assigned(
     }
 }
 
+/// How many addresses a subnet has left.
+pub(super) fn free_addresses(
+    subnet: &str,
+    answer: Option<&types::Subnet>,
+) -> Result<u32, Ec2Error> {
+    let reader = Reader {
+        action: Action::DescribeSubnets,
+        subject: subnet,
+    };
+    let answer = reader.there("subnetSet", answer)?;
+    reader.number(
+        "availableIpAddressCount",
+        answer.available_ip_address_count(),
+    )
+}
+
 /// The limits of DescribeInstanceTypes, those of the default network card.
 pub(super) fn limits(
     instance_type: &str,

@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use crate::actor::{Handle, Persisted, Ports, Start};
 use crate::clock::Clock;
 use crate::dataplane::fake::FakeDataplane;
+use crate::degraded::Degraded;
 use crate::metrics::{CountedEc2, Metrics};
 use crate::report::Report;
 use crate::sandboxes::fake::FakeSandboxes;
@@ -156,6 +157,7 @@ impl Node {
         self.starts += 1;
         let start = Start {
             metrics: self.metrics.clone(),
+            degraded: Degraded::default(),
             settings: self.settings.clone(),
             ports: Ports {
                 ec2: Arc::new(CountedEc2::new(self.cloud.clone(), self.metrics.clone())),

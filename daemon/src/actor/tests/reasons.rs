@@ -24,7 +24,7 @@ const CASES: [Case; 8] = [
         action: ASSIGN,
         kind: Kind::Throttled,
         reason: "Throttled",
-        msg: "next try at",
+        msg: "next try in",
         details: "quota",
     },
     Case {
@@ -52,7 +52,7 @@ const CASES: [Case; 8] = [
         action: CREATE,
         kind: Kind::Throttled,
         reason: "Throttled",
-        msg: "next try at",
+        msg: "next try in",
         details: "quota",
     },
     Case {
@@ -96,7 +96,7 @@ async fn an_add_that_gets_no_address_says_why() {
         assert!(waiting.starts_with(&prefix), "{name}: {waiting}");
         let reasons = &report.reasons;
         assert!(
-            reasons.iter().any(|r| r.starts_with(&prefix)),
+            reasons.iter().any(|r| r.to_string().starts_with(&prefix)),
             "{name}: {reasons:?}"
         );
         let failure = failed(add.await.unwrap());
@@ -116,7 +116,10 @@ async fn an_add_that_gets_no_address_says_why() {
             "berth_add_wait_seconds_count{{reason=\"{}\"}} 1\n",
             case.reason
         );
-        assert!(node.metrics.text().unwrap().contains(&waits), "{name}");
+        assert!(
+            node.metrics.text(&report).unwrap().contains(&waits),
+            "{name}"
+        );
     }
 }
 
@@ -140,7 +143,7 @@ async fn a_satisfied_node_has_no_reasons() {
     node.added_at_once(0..12).await;
     sleep(A_WHILE).await;
     let report = node.report().await;
-    assert_eq!(report.reasons, Vec::<String>::new());
+    assert_eq!(report.reasons, []);
     assert_eq!(report.intents, Vec::<String>::new());
     assert!(report.waiting.is_empty());
 }

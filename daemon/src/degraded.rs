@@ -94,9 +94,7 @@ mod tests {
     fn a_feature_is_listed_until_it_works_again() {
         let degraded = Degraded::default();
         degraded.set(Feature::Metrics, "port taken".to_owned(), "free it");
-        degraded
-            .clone()
-            .set(Feature::Introspection, "away".to_owned(), "wait");
+        degraded.set(Feature::Introspection, "away".to_owned(), "wait");
         degraded.set(Feature::Metrics, "address away".to_owned(), "wait");
         let told: Vec<_> = (degraded.report().into_iter())
             .map(|entry| (entry.feature, entry.message))

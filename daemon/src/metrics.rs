@@ -104,23 +104,8 @@ impl Metrics {
                 WRITE_BUCKETS,
                 &["result"],
             )?,
-            tombstones: registered(
-                &registry,
-                IntGauge::new(
-                    "berth_tombstones_waiting",
-                    "DELs that met no daemon, were replayed, failed, and will be tried again.",
-                )?,
-            )?,
-            subnets: registered(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "berth_subnet_free_addresses",
-                        "Addresses that EC2 says the subnet has left, as of the last minute; absent when EC2 does not say.",
-                    ),
-                    &["subnet"],
-                )?,
-            )?,
+            tombstones: tombstones(&registry)?,
+            subnets: subnets(&registry)?,
             registry,
         };
         metrics.begin_at_zero();
@@ -239,6 +224,22 @@ impl Metrics {
     pub fn tombstones(&self) -> u64 {
         u64::try_from(self.tombstones.get()).unwrap_or(0)
     }
+}
+
+fn tombstones(registry: &Registry) -> Result<IntGauge, prometheus::Error> {
+    let gauge = IntGauge::new(
+        "berth_tombstones_waiting",
+        "DELs that met no daemon, were replayed, failed, and will be tried again.",
+    )?;
+    registered(registry, gauge)
+}
+
+fn subnets(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
+    let options = Opts::new(
+        "berth_subnet_free_addresses",
+        "Addresses that EC2 says the subnet has left, as of the last minute; absent when EC2 does not say.",
+    );
+    registered(registry, IntGaugeVec::new(options, &["subnet"])?)
 }
 
 fn registered<C: Collector + Clone + 'static>(

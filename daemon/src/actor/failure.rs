@@ -50,7 +50,8 @@ pub(super) fn starting() -> Outcome {
     failed(
         TRY_AGAIN,
         reason.name(),
-        reason.to_string(),
+        // No time is told with it.
+        reason.at(Timestamp::default()).to_string(),
         reason.remedy(),
     )
 }

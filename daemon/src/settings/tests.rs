@@ -77,8 +77,6 @@ fn every_value_reaches_its_field() {
         ("CLUSTER_NAME", "prod"),
         ("ADDITIONAL_ENI_TAGS", r#"{"team":"net"}"#),
         ("BERTH_LOG", "warn,berthd=debug"),
-        ("BERTH_METRICS_BIND_ADDRESS", ":9100"),
-        ("INTROSPECTION_BIND_ADDRESS", "127.0.0.2:80"),
     ])
     .unwrap();
     assert_eq!(settings.pool.cooldown, Duration::ZERO);
@@ -109,8 +107,6 @@ fn every_value_reaches_its_field() {
     assert_eq!(settings.cluster_name.as_deref(), Some("prod"));
     assert_eq!(settings.additional_eni_tags["team"], "net");
     assert_eq!(settings.log, "warn,berthd=debug");
-    assert_eq!(settings.http.metrics, Some(MetricsAddress::OfNode(9100)));
-    assert_eq!(settings.http.introspection, "127.0.0.2:80".parse().ok());
     assert_eq!(
         value(&settings, "MAX_ENI"),
         ("3".into(), "environment".into())
@@ -225,6 +221,13 @@ fn http_can_be_switched_off_and_metrics_can_be_anywhere() {
     let off = [("DISABLE_METRICS", "1"), ("DISABLE_INTROSPECTION", "true")];
     let off = read(&off).unwrap().http;
     assert_eq!((off.metrics, off.introspection), (None, None));
+    let other = [
+        ("BERTH_METRICS_BIND_ADDRESS", ":9100"),
+        ("INTROSPECTION_BIND_ADDRESS", "127.0.0.2:80"),
+    ];
+    let other = read(&other).unwrap().http;
+    assert_eq!(other.metrics, Some(MetricsAddress::OfNode(9100)));
+    assert_eq!(other.introspection, "127.0.0.2:80".parse().ok());
     let all = [("BERTH_METRICS_BIND_ADDRESS", "0.0.0.0:61678")];
     let all = read(&all).unwrap().http.metrics;
     assert_eq!(all, "0.0.0.0:61678".parse().ok().map(MetricsAddress::Fixed));

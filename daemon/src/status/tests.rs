@@ -46,40 +46,48 @@ impl Service for Says {
     }
 }
 
-fn report() -> Report {
-    let address = Ipv4Addr::new(10, 0, 1, 23);
-    let addresses = AddressCounts {
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 23);
+
+fn counts() -> AddressCounts {
+    AddressCounts {
         held: 2,
         used: 1,
         free: 1,
         ..AddressCounts::default()
-    };
+    }
+}
+
+fn enis() -> Vec<EniReport> {
+    vec![EniReport {
+        id: "eni-0123".into(),
+        mac: "02:00:00:00:00:01".into(),
+        device_index: 0,
+        ownership: "primary".into(),
+        state: "ready".into(),
+        primary_address: Ipv4Addr::new(10, 0, 1, 5),
+        addresses: counts(),
+        held: BTreeMap::from([
+            (ADDRESS, "used".into()),
+            (Ipv4Addr::new(10, 0, 1, 24), "free".into()),
+        ]),
+    }]
+}
+
+fn report() -> Report {
     Report {
         version: "0.1.0".into(),
         instance_id: Some("i-0abc".into()),
         instance_type: Some("m5.large".into()),
         max_enis: 3,
         addresses_per_eni: 9,
-        enis: vec![EniReport {
-            id: "eni-0123".into(),
-            mac: "02:00:00:00:00:01".into(),
-            device_index: 0,
-            ownership: "primary".into(),
-            state: "ready".into(),
-            primary_address: Ipv4Addr::new(10, 0, 1, 5),
-            addresses,
-            held: BTreeMap::from([
-                (address, "used".into()),
-                (Ipv4Addr::new(10, 0, 1, 24), "free".into()),
-            ]),
-        }],
-        addresses,
+        enis: enis(),
+        addresses: counts(),
         attachments: vec![AttachmentReport {
             network: "aws-cni".into(),
             container_id: "c0ffee".into(),
             ifname: "eth0".into(),
             pod: Some("default/web-0".into()),
-            address,
+            address: ADDRESS,
             eni: "eni-0123".into(),
             since: 0,
         }],

@@ -8,6 +8,8 @@ pub mod dataplane;
 pub mod degraded;
 pub mod heartbeat;
 pub mod http;
+pub mod descriptors;
+mod inotify;
 pub mod lock;
 pub mod logging;
 pub mod metrics;

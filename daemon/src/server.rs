@@ -5,6 +5,7 @@ mod connection;
 mod error;
 mod frame;
 mod listener;
+mod place;
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use async_trait::async_trait;
 use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest, MAX_FRAME, Outcome};
 
 pub use error::ServerError;
-pub use listener::{BindError, Listener};
+pub use listener::Listener;
+pub use place::BindError;
 
 /// What answers requests. Dropping one of these futures is the cancellation: the client has gone and nobody will read
 /// the answer.

@@ -7,6 +7,8 @@ use berth_cni::contract::{Failure, PROTOCOL};
 
 /// CNI code of a breach of the contract between plugin and daemon ("100 and up are plugin specific").
 const PROTOCOL_BREACH: u32 = 100;
+/// "Try again later" (CNI specification, "Error").
+const TRY_AGAIN: u32 = 11;
 /// CNI code of an I/O failure (spec "Error", 5).
 const IO_FAILURE: u32 = 5;
 
@@ -63,6 +65,9 @@ pub enum ServerError {
     /// More descriptors than anybody needs; the kernel closed the rest (MSG_CTRUNC).
     #[error("the request came with more descriptors than can be taken")]
     TooManyDescriptors,
+    /// The kernel could not give the descriptor to this process, which has as many as it may have.
+    #[error("berthd has as many descriptors as it may have, the pod's namespace cannot be taken")]
+    NoDescriptorLeft,
     /// Something came after the request.
     #[error("bytes came after the end of the request")]
     Trailing,
@@ -83,6 +88,11 @@ impl ServerError {
             Self::OtherProtocol { .. } => (PROTOCOL_BREACH, "OtherProtocol", SAME_RELEASE),
             Self::Descriptors { .. } => (PROTOCOL_BREACH, "Descriptors", SAME_RELEASE),
             Self::TooManyDescriptors => (PROTOCOL_BREACH, "Descriptors", SAME_RELEASE),
+            Self::NoDescriptorLeft => (
+                TRY_AGAIN,
+                "NoDescriptorLeft",
+                "raise LimitNOFILE of the container runtime",
+            ),
             Self::Trailing => (PROTOCOL_BREACH, "TrailingBytes", SAME_RELEASE),
             Self::Socket(_) => (IO_FAILURE, "SocketFailed", ""),
         };

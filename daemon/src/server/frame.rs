@@ -96,7 +96,12 @@ async fn fill(
             .await?;
         bytes.truncate(got + message.bytes);
         if message.flags.contains(ReturnFlags::CTRUNC) {
-            return Err(ServerError::TooManyDescriptors);
+            // Cut short: there was no room in our buffer, or none in our table of descriptors.
+            return Err(if descriptors.len() < DESCRIPTORS {
+                ServerError::NoDescriptorLeft
+            } else {
+                ServerError::TooManyDescriptors
+            });
         }
         if message.bytes == 0 {
             return Err(ServerError::Cut { got, want });

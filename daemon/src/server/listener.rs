@@ -1,50 +1,28 @@
-//! Binding the socket and accepting on it. Knows nothing of requests.
+//! Accepting on the socket, under its name as long as it serves. Knows nothing of requests.
 
-use std::fs::{DirBuilder, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::place::{BindError, Place};
 use super::{Limits, Service, connection};
-use crate::lock::answers;
 
 /// How long accepting rests after a failure such as EMFILE, which would otherwise be repeated without pause.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// How long a name that was taken away and cannot be had back rests before it is tried again.
+const REBIND_REST: Duration = Duration::from_secs(1);
+
 /// The socket, bound and ready.
 #[derive(Debug)]
 pub struct Listener {
-    socket: UnixListener,
-    path: PathBuf,
+    place: Place,
     limits: Limits,
-}
-
-/// Why the socket could not be bound.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// Somebody listens there.
-    #[error("another daemon answers on {}: stop it first", path.display())]
-    Taken {
-        /// The socket.
-        path: PathBuf,
-    },
-    /// The file system or the socket said no.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The step.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }
 
 impl Listener {
@@ -62,33 +40,8 @@ impl Listener {
     /// # Errors
     /// [`BindError`].
     pub fn bind_with(path: &Path, limits: Limits) -> Result<Self, BindError> {
-        let failed = |what, path: &Path| {
-            let path = path.to_owned();
-            move |source| BindError::Io { what, path, source }
-        };
-        if let Some(dir) = path.parent() {
-            let mut builder = DirBuilder::new();
-            let made = builder.recursive(true).mode(0o700).create(dir);
-            made.map_err(failed("make the directory", dir))?;
-        }
-        if answers(path).map_err(failed("look for a daemon on", path))? {
-            return Err(BindError::Taken { path: path.into() });
-        }
-        // Under another name first: the socket is never seen with the umask's mode, and the stale one goes at once.
-        let fresh = path.with_added_extension("new");
-        match std::fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("remove", &fresh)(error));
-            }
-            _ => {}
-        }
-        let socket = UnixListener::bind(&fresh).map_err(failed("listen on", &fresh))?;
-        std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))
-            .map_err(failed("set the mode of", &fresh))?;
-        std::fs::rename(&fresh, path).map_err(failed("put the socket at", path))?;
         Ok(Self {
-            socket,
-            path: path.into(),
+            place: Place::bind(path)?,
             limits,
         })
     }
@@ -96,7 +49,7 @@ impl Listener {
     /// Serves until `stop` is ready; then accepts no more, waits up to `grace` for what is being served, and cuts off
     /// the rest. The socket is removed as soon as nobody accepts on it.
     pub async fn serve<S: Service>(
-        self,
+        mut self,
         service: Arc<S>,
         stop: impl Future<Output = ()>,
         grace: Duration,
@@ -104,12 +57,14 @@ impl Listener {
         let limits = self.limits;
         let places = Arc::new(Semaphore::new(limits.connections));
         let mut served = JoinSet::new();
+        let mut rebind = Rebind::default();
         tokio::pin!(stop);
         loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
                 Some(_) = served.join_next() => {}
+                () = self.place.lost(rebind.rested) => rebind.attempt(&mut self.place),
                 (stream, place) = self.accept(&places) => {
                     let service = Arc::clone(&service);
                     served.spawn(async move {
@@ -119,7 +74,7 @@ impl Listener {
                 }
             }
         }
-        self.close();
+        self.place.close();
         if timeout(grace, async { while served.join_next().await.is_some() {} })
             .await
             .is_err()
@@ -134,8 +89,8 @@ impl Listener {
         // Fails only on a closed semaphore, and nothing closes it.
         let place = Arc::clone(places).acquire_owned().await.ok();
         loop {
-            match self.socket.accept().await {
-                Ok((stream, _)) => return (stream, place),
+            match self.place.accept().await {
+                Ok(stream) => return (stream, place),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_REST).await;
@@ -143,11 +98,38 @@ impl Listener {
             }
         }
     }
+}
 
-    /// Takes the name away before the listener: a client then finds nothing, not a socket that refuses.
-    fn close(self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::warn!(%error, path = %self.path.display(), "cannot remove the socket");
+/// Getting the socket's name back.
+struct Rebind {
+    /// Not tried before.
+    rested: Instant,
+    /// Said once, not each second.
+    told: bool,
+}
+
+impl Default for Rebind {
+    fn default() -> Self {
+        Self {
+            rested: Instant::now(),
+            told: false,
+        }
+    }
+}
+
+impl Rebind {
+    fn attempt(&mut self, place: &mut Place) {
+        match place.restore() {
+            Ok(()) => {
+                tracing::warn!("somebody took the socket away, listening there again");
+                *self = Self::default();
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::error!(%error, "somebody took the socket away, nobody can reach this daemon");
+                }
+                self.rested = Instant::now() + REBIND_REST;
+            }
         }
     }
 }

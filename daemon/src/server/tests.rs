@@ -3,6 +3,7 @@
 
 mod admission;
 mod fixture;
+mod place;
 
 use std::fs::File;
 use std::os::fd::AsFd;

@@ -2,17 +2,14 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read};
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use berth_cni::contract::{DelRequest, MAX_FRAME};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::fs::inotify::WatchFlags;
 
 use super::TombstoneError;
+use crate::inotify::Inotify;
 use crate::store::set_aside;
 
 /// What files that are no tombstone are renamed to. The plugin escapes `~`, so no tombstone's name ends like this.
@@ -40,16 +37,12 @@ pub(super) struct Contents {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    inotify: AsyncFd<OwnedFd>,
+    inotify: Inotify,
 }
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, TombstoneError> {
-        let init = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
-        let inotify = init
-            .map_err(io::Error::from)
-            .and_then(register)
-            .map_err(|source| failed("watch", path, source))?;
+        let inotify = Inotify::new().map_err(|source| failed("watch", path, source))?;
         let path = path.to_owned();
         let directory = Self { path, inotify };
         directory.watch()?;
@@ -64,14 +57,9 @@ impl Directory {
             .mode(0o700)
             .create(&self.path);
         made.map_err(|source| failed("make the directory", &self.path, source))?;
-        let what = WatchFlags::MOVED_TO
-            | WatchFlags::CLOSE_WRITE
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
-        inotify::add_watch(self.inotify.get_ref(), &self.path, what)
-            .map(drop)
-            .map_err(|errno| failed("watch", &self.path, errno.into()))
+        self.inotify
+            .watch(&self.path, WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE)
+            .map_err(|source| failed("watch", &self.path, source))
     }
 
     /// All that is there, after setting aside what is no tombstone.
@@ -87,23 +75,9 @@ impl Directory {
 
     /// Waits until something has changed since the last call. What it was does not matter: the directory is read whole.
     pub(super) async fn changed(&self) -> Result<(), TombstoneError> {
-        let drained = self
-            .inotify
-            .async_io(Interest::READABLE, |fd| {
-                let mut buffer = [MaybeUninit::uninit(); 4096];
-                Ok(rustix::io::read(fd, &mut buffer).map(drop)?)
-            })
-            .await;
-        drained.map_err(|source| failed("watch", &self.path, source))
+        let changed = self.inotify.changed().await;
+        changed.map_err(|source| failed("watch", &self.path, source))
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "an OwnedFd keeps its descriptor until it is dropped, which is all that the unsafe successor asks for"
-)]
-fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 /// Removes a tombstone. One that is gone already was taken back by the plugin.

@@ -23,6 +23,7 @@ pub use parts::{Part, Parts};
 
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use berth_cni::contract::AwsNodeLink;
@@ -66,7 +67,7 @@ pub trait Dataplane: Send + Sync {
     async fn apply_pod(
         &self,
         desired: &PodDesired,
-        netns: OwnedFd,
+        netns: Arc<OwnedFd>,
     ) -> Result<PodLinks, DataplaneError>;
 
     /// Takes the pod's route away at once and leaves its link to the reaper, which deletes it within a second. Success
@@ -75,7 +76,7 @@ pub trait Dataplane: Send + Sync {
     async fn remove_pod(
         &self,
         pod: &PodRemoval,
-        netns: Option<OwnedFd>,
+        netns: Option<Arc<OwnedFd>>,
     ) -> Result<(), DataplaneError>;
 
     /// The host ends of all pods that stand in the kernel now. A link that an ADD left half-made, because its daemon died,

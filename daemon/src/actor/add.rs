@@ -1,6 +1,7 @@
 //! ADD: an address from the pool, or a wait for one; then the links and the checkpoint side by side; then the answer.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_cni::contract::{AddRequest, Added, Outcome};
@@ -29,7 +30,7 @@ pub(super) struct AddJob {
     pub deadline: Timestamp,
     /// What it waited for when it was looked at last, for the metric.
     waits_for: &'static str,
-    netns: Option<OwnedFd>,
+    netns: Arc<OwnedFd>,
     reply: oneshot::Sender<Outcome>,
 }
 
@@ -53,7 +54,7 @@ impl AddJob {
             arrived: start,
             deadline: start,
             waits_for: SERVED_AT_ONCE,
-            netns: Some(netns),
+            netns: Arc::new(netns),
             reply,
         }
     }
@@ -170,7 +171,7 @@ impl Actor {
     }
 
     /// Makes the links while the checkpoint is written.
-    fn wire(&mut self, mut job: AddJob) {
+    fn wire(&mut self, job: AddJob) {
         let key = translate::key(&job.request.id);
         let layout = self.pool.attachment(&key).and_then(|attachment| {
             let eni = self.pool.eni(&attachment.eni)?;
@@ -179,7 +180,11 @@ impl Actor {
         let (Some(layout), Some(netns)) = (layout, job.netns.take()) else {
             let outcome = failure::no_address(&Reason::DaemonStarting, self.now());
             return self.answer(job, outcome);
+        let Some(layout) = layout else {
+            return self.answer(job, failure::no_address(&Reason::DaemonStarting));
         };
+        // The job keeps it for the way back: on an interface that was there before, our address stands inside.
+        let netns = Arc::clone(&job.netns);
         if let Some(working) = self.working.get_mut(&key) {
             working.add = Some(job);
         }
@@ -201,24 +206,20 @@ impl Actor {
         links: Result<PodLinks, DataplaneError>,
         stored: Result<(), String>,
     ) {
-        let Some(abandoned) = self
-            .working
-            .get(key)
-            .and_then(|w| w.add.as_ref())
-            .map(AddJob::abandoned)
-        else {
+        let Some(job) = self.working.get(key).and_then(|w| w.add.as_ref()) else {
             return;
         };
+        let (abandoned, netns) = (job.abandoned(), Arc::clone(&job.netns));
         match (links, stored) {
             (Ok(links), Ok(())) if !abandoned => self.answer_added(key, &links),
-            (Ok(_), Ok(())) => self.undo(key, None),
+            (Ok(_), Ok(())) => self.undo(key, netns, None),
             (Err(error), _) => {
                 warn!(%key, %error, "pod not wired");
-                self.undo(key, Some(failure::dataplane(&error)));
+                self.undo(key, netns, Some(failure::dataplane(&error)));
             }
             (Ok(_), Err(error)) => {
                 warn!(%key, %error, "allocation not durable");
-                self.undo(key, Some(failure::disk(&error)));
+                self.undo(key, netns, Some(failure::disk(&error)));
             }
         }
     }
@@ -249,20 +250,20 @@ impl Actor {
             eni = %attachment.eni, duration_ms = waited.as_secs_f64() * 1e3, "cni request"
         );
         if job.reply.send(Outcome::Added(added)).is_err() {
-            return self.undo(key, None);
+            return self.undo(key, job.netns, None);
         }
         self.note(Event::Answered { key: key.clone() });
         self.finished(key);
     }
 
     /// Takes an ADD back: its links first, then its address, which rests like any other that a pod has had.
-    fn undo(&mut self, key: &AttachmentKey, failure: Option<Outcome>) {
+    fn undo(&mut self, key: &AttachmentKey, netns: Arc<OwnedFd>, failure: Option<Outcome>) {
         let Some(removal) = self.pool.attachment(key).map(translate::removal) else {
             return self.finished(key);
         };
         let (dataplane, key) = (self.ports.dataplane.clone(), key.clone());
         self.run_effect(async move {
-            let gone = dataplane.remove_pod(&removal, None).await;
+            let gone = dataplane.remove_pod(&removal, Some(netns)).await;
             if let Err(error) = &gone {
                 warn!(%key, %error, "links of an undone attachment not removed");
             }

@@ -1,6 +1,7 @@
 //! DEL: the routes go, the release becomes durable, then the answer; the link itself is the reaper's.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use berth_cni::contract::{DelRequest, Outcome};
 use ipam::{Attachment, AttachmentKey, Event};
@@ -47,7 +48,7 @@ impl Actor {
             info!(asked = %key, known = %known, "attachment found by container and interface");
         }
         self.run_effect(async move {
-            let result = dataplane.remove_pod(&removal, netns).await;
+            let result = dataplane.remove_pod(&removal, netns.map(Arc::new)).await;
             Effect::Unwired {
                 key,
                 result: result.map(|()| known),

@@ -1,7 +1,7 @@
 //! A stateful stand-in for the kernel, for tests of whoever drives it: pods by alias, links that appear when told, faults
 //! and delays on demand, a record of what was asked, and a list of what must never be asked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::AwsNodeLink;
-use ipam::Mac;
 use ipam::desired::check::{HostEnd, ObservedAttachment, PodEnd, PodRoute};
 use ipam::desired::{NodeDesired, PodDesired};
+use ipam::{Mac, PodInterface};
 use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
@@ -93,6 +93,7 @@ struct State {
     operations: Vec<Operation>,
     /// What something else changed in each part, until it is mended.
     damage: Vec<(Part, Object, String)>,
+    inside: BTreeSet<Ipv4Addr>,
     wrongs: Vec<String>,
 }
 
@@ -110,6 +111,11 @@ impl Default for FakeDataplane {
 }
 
 impl FakeDataplane {
+    /// Our addresses on pods' interfaces that were there before us; they go only by the pod's namespace.
+    pub fn inside(&self) -> BTreeSet<Ipv4Addr> {
+        self.state().inside.clone()
+    }
+
     /// An ENI's link appears.
     pub fn add_link(&self, mac: Mac) {
         self.links.send_modify(|links| {
@@ -386,21 +392,29 @@ impl Dataplane for FakeDataplane {
     async fn apply_pod(
         &self,
         desired: &PodDesired,
-        _netns: OwnedFd,
+        _netns: Arc<OwnedFd>,
     ) -> Result<PodLinks, DataplaneError> {
         let operation = Operation::ApplyPod(desired.alias.clone(), desired.address);
-        self.call(Verb::ApplyPod, operation, |state| state.wire(desired))
-            .await
+        self.call(Verb::ApplyPod, operation, |state| {
+            if desired.interface == PodInterface::Existing {
+                state.inside.insert(desired.address);
+            }
+            state.wire(desired)
+        })
+        .await
     }
 
     async fn remove_pod(
         &self,
         pod: &PodRemoval,
-        _netns: Option<OwnedFd>,
+        netns: Option<Arc<OwnedFd>>,
     ) -> Result<(), DataplaneError> {
         let operation = Operation::RemovePod(pod.alias.clone());
         self.call(Verb::RemovePod, operation, |state| {
             state.pods.remove(&pod.alias);
+            if netns.is_some() {
+                state.inside.remove(&pod.address);
+            }
         })
         .await
     }

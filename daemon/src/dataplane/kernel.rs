@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc as handover;
 use std::thread;
 
@@ -64,8 +65,8 @@ type Answer<T, E = DataplaneError> = oneshot::Sender<Result<T, E>>;
 
 #[derive(Debug)]
 enum PodRequest {
-    Apply(Box<PodDesired>, OwnedFd, Answer<PodLinks>),
-    Remove(PodRemoval, Option<OwnedFd>, Answer<()>),
+    Apply(Box<PodDesired>, Arc<OwnedFd>, Answer<PodLinks>),
+    Remove(PodRemoval, Option<Arc<OwnedFd>>, Answer<()>),
     Observe(Answer<Vec<ObservedPod>>),
     ObserveOne(
         Box<PodDesired>,
@@ -174,7 +175,7 @@ impl Dataplane for KernelDataplane {
     async fn apply_pod(
         &self,
         desired: &PodDesired,
-        netns: OwnedFd,
+        netns: Arc<OwnedFd>,
     ) -> Result<PodLinks, DataplaneError> {
         let desired = Box::new(desired.clone());
         Self::ask(&self.pods, |answer| {
@@ -186,7 +187,7 @@ impl Dataplane for KernelDataplane {
     async fn remove_pod(
         &self,
         pod: &PodRemoval,
-        netns: Option<OwnedFd>,
+        netns: Option<Arc<OwnedFd>>,
     ) -> Result<(), DataplaneError> {
         let pod = pod.clone();
         Self::ask(&self.pods, |answer| PodRequest::Remove(pod, netns, answer)).await
@@ -270,7 +271,7 @@ async fn serve_pods(pods: &Pods, mut requests: mpsc::UnboundedReceiver<PodReques
                 let _ = answer.send(pods.apply(&desired, &netns).await);
             }
             PodRequest::Remove(pod, netns, answer) => {
-                let _ = answer.send(pods.remove(&pod, netns.as_ref()).await);
+                let _ = answer.send(pods.remove(&pod, netns.as_deref()).await);
             }
             PodRequest::Observe(answer) => {
                 let _ = answer.send(pods.observe().await);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
@@ -61,10 +62,9 @@ impl Netns {
     }
 
     /// A descriptor, as the CNI plugin passes it.
-    pub fn fd(&self) -> OwnedFd {
-        File::open(format!("/run/netns/{}", self.name))
-            .unwrap()
-            .into()
+    pub fn fd(&self) -> Arc<OwnedFd> {
+        let file = File::open(format!("/run/netns/{}", self.name));
+        Arc::new(file.unwrap().into())
     }
 
     /// Runs a shell line inside; it must succeed.

@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use berthd::dataplane::{Dataplane, DataplaneError, KernelConfig, KernelDataplane};
 
-use crate::layout::{Node, eni, start};
+use crate::layout::{Node, primary_address, start};
 
 #[test]
 fn pods_reach_the_node_and_each_other() {
@@ -23,7 +24,7 @@ fn pods_reach_the_node_and_each_other() {
             assert_eq!(links.pod_mac, pod.desired.pod_mac);
         }
     });
-    assert!(a.netns.reaches(eni(0).primary_address));
+    assert!(a.netns.reaches(primary_address(0)));
     assert!(a.netns.reaches(b.desired.address));
     assert!(node.netns.reaches(b.desired.address));
 }
@@ -218,7 +219,7 @@ fn a_descriptor_that_is_no_namespace_leaves_nothing() {
     node.netns.enter(async || {
         let plane = start();
         let before = node.netns.dump();
-        let null = File::open("/dev/null").unwrap().into();
+        let null = Arc::new(File::open("/dev/null").unwrap().into());
         let error = plane.apply_pod(&pod.desired, null).await.unwrap_err();
         assert!(matches!(error, DataplaneError::Netns { .. }), "{error}");
         before.assert_same(&node.netns.dump());
@@ -274,7 +275,7 @@ fn an_address_goes_to_the_pod_that_has_it_now() {
         format!("10.0.1.20 dev {} scope link", new.desired.host_ifname)
     );
     assert!(node.netns.reaches(Ipv4Addr::new(10, 0, 1, 20)));
-    assert!(new.netns.reaches(eni(0).primary_address));
+    assert!(new.netns.reaches(primary_address(0)));
 }
 
 #[test]

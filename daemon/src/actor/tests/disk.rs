@@ -1,12 +1,12 @@
 //! A disk that refuses: nothing is answered or asked of EC2 that is not written, and all is well again when it works.
 
-use berth_cni::contract::Outcome;
+use berth_cni::contract::{AddRequest, Interface, Outcome};
 use ec2::Action;
 use ec2::fake::FakeSetup;
 use tokio::time::sleep;
 
 use super::invariants::{Live, live};
-use super::node::{A_WHILE, MINUTE, Node, SECOND, failed};
+use super::node::{A_WHILE, MINUTE, Node, SECOND, added, failed, request};
 
 const CHANGES: [Action; 7] = [
     Action::CreateNetworkInterface,
@@ -38,6 +38,26 @@ async fn an_add_that_cannot_be_written_fails_and_leaves_nothing() {
     let answer = node.added("p0").await;
     sleep(2 * MINUTE).await;
     node.assert_sound(&live(0..1, &[answer])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_add_on_another_plugins_interface_leaves_no_address_inside() {
+    let node = Node::ready().await;
+    let chained = |sandbox: &str| AddRequest {
+        interface: Interface::Existing,
+        ..request(sandbox, sandbox)
+    };
+    node.disk.fail(Some("no space left on device"));
+    let failure = failed(node.ask(chained("p0"), "p0").await.unwrap());
+    assert_eq!(failure.code, 103);
+    assert!(
+        node.kernel.inside().is_empty(),
+        "{:?}",
+        node.kernel.inside()
+    );
+    node.disk.fail(None);
+    let answer = added(node.ask(chained("p0"), "again").await.unwrap());
+    assert_eq!(node.kernel.inside(), [answer.address].into());
 }
 
 #[tokio::test(start_paused = true)]

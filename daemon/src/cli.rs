@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use berth_cni::contract::SOCKET_PATH;
 use clap::{Args, Parser, Subcommand};
 
+use crate::settings;
+
 /// The variables, for `--help`. `docs/configuration.md` has them all, with what they mean.
 const VARIABLES: &str = "\
 Variables (aws-node's where the name is aws-node's; docs/configuration.md has all of them):
@@ -14,12 +16,19 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   AWS_VPC_K8S_CNI_RANDOMIZESNAT        prng, hashrandom or none [prng]
   AWS_VPC_K8S_CNI_VETHPREFIX           prefix of the host's veths [eni]
   AWS_VPC_ENI_MTU, POD_MTU             bytes [9001, as AWS_VPC_ENI_MTU]
+  AWS_VPC_CNI_NODE_PORT_SUPPORT        false: no marks for NodePort and hostPort [true]
+  AWS_VPC_K8S_CNI_CONNMARK             mark of what leaves by the primary ENI [0x80]
+  AWS_EXTERNAL_SERVICE_CIDRS           CIDRs that pods reach by the primary ENI
   ADDITIONAL_ENI_TAGS                  JSON map of tags for new ENIs
   CLUSTER_NAME                         for the tags of new ENIs
   DISABLE_INTROSPECTION                true: no /v1/enis [false]
   DISABLE_METRICS                      true: no /metrics, /livez, /readyz [false]
   INTROSPECTION_BIND_ADDRESS           /v1/enis [127.0.0.1:61679]
+  DISABLE_LEAKED_ENI_CLEANUP           true: leave ENIs lying that were made for this node [false]
+  HTTP_TIMEOUT                         seconds a call to EC2 may take [10]
+  HTTPS_PROXY, NO_PROXY                proxy to EC2 and STS, and the hosts called without it
   IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
+  MANAGE_UNTAGGED_ENI                  true: take attached ENIs that nobody has tagged [false]
   MAX_ENI                              fewer ENIs than the instance type has
   BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]
   BERTH_CNI_RESULTS                    the runtimes' result cache [/var/lib/cni/results]
@@ -29,8 +38,6 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   BERTH_PROC_ROOT                      where sysctls are written [/proc]
   BERTH_SOCKET                         where berthd listens [/run/berth/berthd.sock]
   BERTH_TOMBSTONES                     DELs that met no daemon [/run/berth/tombstones]
-  AWS_ENDPOINT_URL_EC2, AWS_EC2_METADATA_SERVICE_ENDPOINT, AWS_REGION, ...
-                                       the AWS SDK's own
 
 There is no setting for the size of the warm pool: berth holds what the pods on the node need
 and a small reserve.";
@@ -93,7 +100,17 @@ pub struct StatusArgs {
 }
 
 fn after_long_help() -> String {
-    format!("{EXAMPLES}\n\n{VARIABLES}")
+    let of_sdk = list("For the AWS SDK", settings::of_sdk());
+    let refused = list(
+        "aws-node's that stop the start, with certain values",
+        settings::refused(),
+    );
+    let ignored = list("aws-node's without effect", settings::ignored());
+    format!("{EXAMPLES}\n\n{VARIABLES}\n\n{of_sdk}\n\n{refused}\n\n{ignored}")
+}
+
+fn list(title: &str, names: impl Iterator<Item = &'static str>) -> String {
+    format!("{title}: {}.", names.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod degraded;
 pub mod heartbeat;
 pub mod http;
 pub mod descriptors;
+pub mod heartbeat;
 mod inotify;
 pub mod lock;
 pub mod logging;

@@ -12,10 +12,11 @@ use berthd::dataplane::{KernelConfig, KernelDataplane};
 use berthd::metrics::{CountedEc2, Metrics};
 use berthd::sandboxes::SandboxFiles;
 use berthd::settings::{Environment, Settings};
-use berthd::{app, logging, status};
+use berthd::{app, descriptors, logging, status};
 use clap::Parser;
-use ec2::aws::{AwsEc2, AwsMetadata};
+use ec2::aws::{AwsEc2, AwsMetadata, Transport};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -46,15 +47,22 @@ fn run() -> anyhow::Result<()> {
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
+    match descriptors::raise_limit() {
+        Ok(limit) => info!(limit, "descriptors"),
+        Err(error) => warn!(%error, "the limit of descriptors cannot be raised"),
+    }
     let mut terminate = signal(SignalKind::terminate()).context("catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("catch SIGINT")?;
     let metadata = AwsMetadata::connect();
+    let cloud = &settings.cloud;
+    let (proxy, no_proxy) = (cloud.https_proxy.as_deref(), cloud.no_proxy.as_deref());
+    let transport = Transport::new(cloud.timeout, proxy, no_proxy)?;
     let kernel = KernelConfig {
         proc_root: settings.proc_root.clone(),
         ..KernelConfig::default()
     };
     let metrics = Metrics::new().context("make the metrics")?;
-    let ec2 = AwsEc2::connect(metadata.clone());
+    let ec2 = AwsEc2::connect(metadata.clone(), transport);
     let ports = Ports {
         ec2: Arc::new(CountedEc2::new(ec2, metrics.clone())),
         metadata: Arc::new(metadata),

@@ -48,6 +48,9 @@ pub enum FactsError {
     /// The identity names a primary ENI that the list of ENIs lacks.
     #[error("instance metadata lists no ENI with the primary's MAC {0}")]
     NoPrimary(String),
+    /// The node's own subnet has no IPv4 CIDR.
+    #[error("the subnet of the primary ENI has no IPv4 CIDR: berth gives IPv4 addresses only")]
+    NoIpv4Subnet,
     /// A MAC that is none.
     #[error("instance metadata: {0}")]
     BadMac(#[from] ipam::mac::BadMac),
@@ -78,7 +81,7 @@ impl NodeFacts {
                 mac: primary.mac.parse()?,
                 address: identity.primary_address,
                 subnet_id: primary.subnet_id.clone(),
-                subnet: primary.subnet_cidr,
+                subnet: primary.subnet_cidr.ok_or(FactsError::NoIpv4Subnet)?,
                 security_groups: primary.security_groups.clone(),
             },
             vpc_cidrs: primary.vpc_cidrs.clone(),
@@ -109,8 +112,8 @@ impl NodeFacts {
             id: EniId(self.primary.id.clone()),
             mac: self.primary.mac,
             device_index: 0,
-            primary_address: self.primary.address,
-            subnet: self.primary.subnet,
+            primary_address: Some(self.primary.address),
+            subnet: Some(self.primary.subnet),
             ownership: Ownership::Primary,
             state: EniState::Ready { since: now },
             attachment_id: None,

@@ -91,8 +91,8 @@ pub struct EniReport {
     pub ownership: String,
     /// `created`, `attaching`, `ready`, `draining` or `detached`.
     pub state: String,
-    /// Its primary address.
-    pub primary_address: Ipv4Addr,
+    /// Its primary address; others' ENIs may have none.
+    pub primary_address: Option<Ipv4Addr>,
     /// Its secondary addresses by state.
     pub addresses: AddressCounts,
     /// The addresses themselves with their states.

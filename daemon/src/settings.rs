@@ -4,6 +4,7 @@
 //! aws-node's variables keep their names and meanings. Where aws-node quietly uses its default instead of a value that
 //! it cannot read, berth refuses to start. An empty value is an unset one.
 
+mod cloud;
 mod daemon;
 mod errors;
 mod foreign;
@@ -11,6 +12,7 @@ mod http;
 mod network;
 mod pool;
 mod reader;
+mod sdk;
 mod source;
 mod values;
 
@@ -21,7 +23,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipam::ownership::Claims;
 use ipam::settings::{NetworkSettings, PoolSettings};
+
+pub use cloud::CloudSettings;
+pub(crate) use foreign::{ignored, refused};
+pub(crate) use sdk::names as of_sdk;
 
 pub use errors::{SettingError, SettingsErrors};
 pub use http::{HttpSettings, MetricsAddress};
@@ -37,6 +44,10 @@ pub struct Settings {
     pub pool: PoolSettings,
     /// The host's network.
     pub network: NetworkSettings,
+    /// Which ENIs the node may take or delete (MANAGE_UNTAGGED_ENI, DISABLE_LEAKED_ENI_CLEANUP).
+    pub claims: Claims,
+    /// How EC2 is called (HTTP_TIMEOUT, HTTPS_PROXY, NO_PROXY).
+    pub cloud: CloudSettings,
     /// Where the daemon listens (BERTH_SOCKET).
     pub socket: PathBuf,
     /// Where DELs that met no daemon are left (BERTH_TOMBSTONES).
@@ -71,13 +82,18 @@ impl Settings {
         let mut reader = Reader::new(source);
         let pool = pool::read(&mut reader);
         let network = network::read(&mut reader);
+        let claims = cloud::claims(&mut reader);
+        let cloud = cloud::read(&mut reader);
         let daemon = daemon::read(&mut reader);
         let http = http::read(&mut reader);
+        sdk::read(&mut reader);
         foreign::read(&mut reader);
         let (warnings, values) = reader.finish()?;
         Ok(Self {
             pool,
             network,
+            claims,
+            cloud,
             socket: daemon.socket,
             tombstones: daemon.tombstones,
             cni_results: daemon.cni_results,

@@ -4,6 +4,8 @@
 
 #[path = "dataplane_kernel/chained.rs"]
 mod chained;
+#[path = "dataplane_kernel/choices.rs"]
+mod choices;
 #[path = "dataplane_kernel/layout.rs"]
 mod layout;
 #[path = "dataplane_kernel/netns.rs"]

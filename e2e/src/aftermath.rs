@@ -118,7 +118,9 @@ fn belongs_to(change: &Change, eni: &EniStatus) -> bool {
         "link" | "address" | "route" | "route6" => has(&link),
         // aws-node's tables: device index + 1
         "rule" => {
-            has(&(device + 1).to_string()) && (has("1537") || has(&eni.primary_address.to_string()))
+            let source = eni.primary_address.map(|address| address.to_string());
+            has(&(device + 1).to_string())
+                && (has("1537") || source.is_some_and(|source| has(&source)))
         }
         _ => {
             section.starts_with("nft")

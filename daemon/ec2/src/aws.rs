@@ -1,27 +1,26 @@
 //! The adapter on aws-sdk-ec2: our verbs to SDK calls and back, each sent exactly once.
 //!
-//! Endpoint, region, proxy-less HTTP and credentials are the SDK's own affair and follow its environment variables
-//! (`AWS_ENDPOINT_URL_EC2`, `AWS_ACCESS_KEY_ID`, ...). The SDK's retries are off for EC2, because it would repeat
+//! Endpoint, region and credentials are the SDK's own affair and follow its environment variables
+//! (`AWS_ENDPOINT_URL_EC2`, `AWS_ACCESS_KEY_ID`, ...); proxy and time-out are the [`Transport`]'s. The SDK's retries are off for EC2, because it would repeat
 //! AssignPrivateIpAddresses blindly; those of its credential providers stay on, they only read.
 
 mod answer;
 mod failure;
 mod metadata;
+mod transport;
 
 use std::net::Ipv4Addr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::config::{Builder, SharedHttpClient, retry::RetryConfig};
+use aws_sdk_ec2::config::{Builder, retry::RetryConfig};
 use aws_sdk_ec2::types::{
     Filter, InstanceType, NetworkInterfaceAttachmentChanges, ResourceType, Tag, TagSpecification,
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-
 use tokio::sync::OnceCell;
 
 use crate::error::{Action, Ec2Error, Kind};
@@ -31,9 +30,7 @@ use crate::port::{
 };
 use failure::Sending;
 pub use metadata::AwsMetadata;
-
-/// A call as a whole, credentials included; what aws-node allows a request. Longer, and a pod waits for nothing.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
+pub use transport::{BadProxy, Transport};
 
 /// TCP and TLS to the endpoint; near the SDK's own default of 3.1 s. One lost SYN (1 s) and the next (2 s) fit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,17 +38,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// ENIs a page, the maximum of DescribeNetworkInterfaces. Asking for pages at all is what keeps large accounts fast.
 const PAGE: i32 = 1000;
 
-/// One HTTP client for the process: rustls on ring, roots from the system's store.
-static HTTP: LazyLock<SharedHttpClient> = LazyLock::new(|| {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https()
-});
-
 /// EC2 through the SDK. The client is made at the first verb that finds the region.
 #[derive(Clone, Debug)]
 pub struct AwsEc2 {
     metadata: AwsMetadata,
+    transport: Transport,
     client: Arc<OnceCell<Client>>,
 }
 
@@ -60,9 +51,10 @@ impl AwsEc2 {
     /// one after until metadata answers: a daemon that starts before its metadata does is not lost.
     ///
     /// No call is made to EC2: missing credentials or a missing region show at the first verb, as `Kind::Unreachable`.
-    pub fn connect(metadata: AwsMetadata) -> Self {
+    pub fn connect(metadata: AwsMetadata, transport: Transport) -> Self {
         Self {
             metadata,
+            transport,
             client: Arc::default(),
         }
     }
@@ -80,26 +72,26 @@ impl AwsEc2 {
                             .region
                     }
                 };
-                Ok(Self::in_region(region).await)
+                Ok(self.in_region(region).await)
             })
             .await
     }
 
-    async fn in_region(region: String) -> Client {
+    async fn in_region(&self, region: String) -> Client {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(HTTP.clone())
+            .http_client(self.transport.client())
             .region(Region::new(region));
         // Shows up as the caller in CloudTrail's userAgent.
         if let Ok(name) = AppName::new(concat!("berth-", env!("CARGO_PKG_VERSION"))) {
             loader = loader.app_name(name);
         }
-        Self::from_sdk_config(&loader.load().await)
+        self.configured(&loader.load().await)
     }
 
-    fn from_sdk_config(shared: &SdkConfig) -> Client {
+    fn configured(&self, shared: &SdkConfig) -> Client {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
+            .operation_timeout(self.transport.timeout)
             .build();
         let config = Builder::from(shared)
             .retry_config(RetryConfig::disabled())

@@ -103,8 +103,8 @@ pub struct NetworkInterface {
     pub description: String,
     /// Status.
     pub status: NicStatus,
-    /// The address that cannot be unassigned; `0.0.0.0` for EFA-only ENIs and those of IPv6-only subnets, which have none.
-    pub primary_address: Ipv4Addr,
+    /// The address that cannot be unassigned; EFA-only ENIs and those of IPv6-only subnets have none.
+    pub primary_address: Option<Ipv4Addr>,
     /// The others, without prefixes.
     pub secondary_addresses: Vec<Ipv4Addr>,
     /// Delegated /28 prefixes.
@@ -189,8 +189,8 @@ pub struct MetadataInterface {
     pub network_card: u32,
     /// The subnet.
     pub subnet_id: String,
-    /// The subnet's CIDR; `0.0.0.0/32` where it has none for IPv4 or metadata does not say (EFA-only ENIs).
-    pub subnet_cidr: Ipv4Net,
+    /// The subnet's CIDR; `None` where it has none for IPv4 or metadata does not say (EFA-only ENIs).
+    pub subnet_cidr: Option<Ipv4Net>,
     /// All CIDRs of the VPC.
     pub vpc_cidrs: Vec<Ipv4Net>,
     /// Security groups.

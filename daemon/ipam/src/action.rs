@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eni::EniId;
 use crate::mac::Mac;
+use crate::ownership::Claims;
 use crate::time::Timestamp;
 
 /// Names an action from its start to its outcome, across restarts.
@@ -252,6 +253,8 @@ pub struct Described {
     pub enis: Vec<DescribedEni>,
     /// Addresses that a link or route of a pod uses in the kernel now.
     pub in_use: Vec<Ipv4Addr>,
+    /// What is done with those that are not certainly ours.
+    pub claims: Claims,
 }
 
 /// An ENI as EC2 shows it.
@@ -261,8 +264,8 @@ pub struct DescribedEni {
     pub id: EniId,
     /// Its MAC.
     pub mac: Mac,
-    /// Its primary address.
-    pub primary_address: Ipv4Addr,
+    /// Its primary address; EFA-only ENIs and those of IPv6-only subnets have none.
+    pub primary_address: Option<Ipv4Addr>,
     /// Its subnet's CIDR, where known (instance metadata tells it for attached ENIs).
     pub subnet: Option<Ipv4Net>,
     /// Its secondary addresses.

@@ -64,10 +64,10 @@ pub struct Eni {
     pub mac: Mac,
     /// Its place on the instance; for one not attached yet, the place it will have.
     pub device_index: u32,
-    /// The address that it cannot lose; no pod has it.
-    pub primary_address: Ipv4Addr,
-    /// Its subnet's CIDR.
-    pub subnet: Ipv4Net,
+    /// The address that it cannot lose; no pod has it. Only others' ENIs may have none (EFA-only, IPv6-only subnets).
+    pub primary_address: Option<Ipv4Addr>,
+    /// Its subnet's CIDR; not known of those that are never set up: others', and leftovers that are to be deleted.
+    pub subnet: Option<Ipv4Net>,
     /// Whose it is.
     pub ownership: Ownership,
     /// Where it is in its life.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::desired::{MarkMask, Randomize};
+use crate::desired::{MarkMask, PrimaryMark, Randomize};
 
 /// Settings of the host network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub struct NetworkSettings {
     pub exclude_snat: Vec<Ipv4Net>,
     /// How SNAT chooses ports (AWS_VPC_K8S_CNI_RANDOMIZESNAT).
     pub randomize: Randomize,
+    /// What comes in by the primary ENI for the node leaves by it (AWS_VPC_CNI_NODE_PORT_SUPPORT).
+    pub node_port: bool,
+    /// The mark of what must leave by the primary ENI (AWS_VPC_K8S_CNI_CONNMARK).
+    pub primary_mark: PrimaryMark,
+    /// CIDRs that pods reach by the primary ENI (AWS_EXTERNAL_SERVICE_CIDRS).
+    pub external_services: Vec<Ipv4Net>,
     /// The mark bits that steer packets to secondary ENIs (BERTH_MARK_MASK).
     pub mask: MarkMask,
 }
@@ -35,6 +41,9 @@ impl Default for NetworkSettings {
             external_snat: false,
             exclude_snat: Vec::new(),
             randomize: Randomize::default(),
+            node_port: true,
+            primary_mark: PrimaryMark::DEFAULT,
+            external_services: Vec::new(),
             mask: MarkMask::DEFAULT,
         }
     }

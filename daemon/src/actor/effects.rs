@@ -7,7 +7,7 @@ use std::time::Duration;
 use berth_cni::contract::{self, CheckRequest};
 use ec2::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, Metadata};
 use ipam::action::Described;
-use ipam::ownership::INSTANCE_TAG;
+use ipam::ownership::{Claims, INSTANCE_TAG};
 use ipam::{AttachmentKey, EniId, IntentId, Outcome};
 use tokio::sync::{oneshot, watch};
 
@@ -246,7 +246,7 @@ pub(super) enum Call {
     Delete {
         eni: String,
     },
-    Describe,
+    Describe(Claims),
 }
 
 /// Performs a call; `facts` is who we are.
@@ -291,12 +291,12 @@ pub(super) async fn call(ports: &Ports, facts: &NodeFacts, call: Call) -> Outcom
             .delete_network_interface(&eni)
             .await
             .map(|()| Outcome::Done),
-        Call::Describe => return describe(ports, facts).await,
+        Call::Describe(claims) => return describe(ports, facts, claims).await,
     };
     outcome.unwrap_or_else(|error| Outcome::Failed(translate::failure(&error)))
 }
 
-async fn describe(ports: &Ports, facts: &NodeFacts) -> Outcome {
+async fn describe(ports: &Ports, facts: &NodeFacts, claims: Claims) -> Outcome {
     let attached = Describe::AttachedTo(facts.instance_id.clone());
     let leftover = Describe::AvailableWithTag {
         key: INSTANCE_TAG.to_owned(),
@@ -314,7 +314,7 @@ async fn describe(ports: &Ports, facts: &NodeFacts) -> Outcome {
     let subnets: BTreeMap<String, ipnet::Ipv4Net> = match ports.metadata.interfaces().await {
         Ok(interfaces) => interfaces
             .into_iter()
-            .map(|eni| (eni.id, eni.subnet_cidr))
+            .filter_map(|eni| Some((eni.id, eni.subnet_cidr?)))
             .collect(),
         Err(error) => {
             tracing::warn!(%error, "subnets of attached ENIs unknown");
@@ -330,7 +330,11 @@ async fn describe(ports: &Ports, facts: &NodeFacts) -> Outcome {
         .map(|eni| translate::described(eni, facts, &subnets))
         .collect()
     {
-        Ok(enis) => Outcome::Described(Described { enis, in_use }),
+        Ok(enis) => Outcome::Described(Described {
+            enis,
+            in_use,
+            claims,
+        }),
         Err(failure) => Outcome::Failed(failure),
     }
 }

@@ -115,7 +115,7 @@ impl Actor {
                 attachment: attachment(eni)?,
             },
             Action::Delete { eni } => Call::Delete { eni: eni.0.clone() },
-            Action::Describe => Call::Describe,
+            Action::Describe => Call::Describe(self.settings.claims),
             Action::Connect { .. } => return None,
         })
     }

@@ -141,16 +141,18 @@ fn mac(eni: &NetworkInterface) -> Result<Mac, Failure> {
 }
 
 pub(super) fn created(eni: &NetworkInterface, facts: &NodeFacts) -> Result<Outcome, Ec2Error> {
-    let bad = |error: ipam::mac::BadMac| Ec2Error {
+    let bad = |why: &str| Ec2Error {
         action: ec2::Action::CreateNetworkInterface,
         kind: Kind::Doubtful,
         code: "BadAnswer".to_owned(),
-        message: format!("{}: {error}", eni.id),
+        message: format!("{}: {why}", eni.id),
     };
+    let mac = eni.mac.parse();
+    let primary_address = eni.primary_address;
     Ok(Outcome::Created(Box::new(CreatedEni {
         id: EniId(eni.id.clone()),
-        mac: eni.mac.parse().map_err(bad)?,
-        primary_address: eni.primary_address,
+        mac: mac.map_err(|error: ipam::mac::BadMac| bad(&error.to_string()))?,
+        primary_address: primary_address.ok_or_else(|| bad("it has no IPv4 address"))?,
         subnet: facts.primary.subnet,
         addresses: eni.secondary_addresses.clone(),
     })))

@@ -37,6 +37,9 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
+/// What must not be switched off, since nothing else is there.
+const IPV4: &str = "ENABLE_IPv4";
+
 /// The network policy agent's mode. Its value is not a switch.
 const POLICY: &str = "NETWORK_POLICY_ENFORCING_MODE";
 
@@ -44,6 +47,10 @@ const POLICY: &str = "NETWORK_POLICY_ENFORCING_MODE";
 const OWN_SIZE: &str = "berth sizes its reserve by what the pods on the node do";
 const OWN_LOG: &str = "berth logs JSON on stdout, see BERTH_LOG";
 const NOT_YET: &str = "berth does not do this yet";
+const NO_EGRESS: &str = "berth has no egress plugin";
+const METRICS_HELPER: &str = "it is cni-metrics-helper's";
+const NO_INSTALL: &str = "`berthd run` installs nothing";
+const NO_INTROSPECTION: &str = "berth serves its state on its own socket, see `berthd status`";
 
 /// Variable, values that ask for nothing else than what berth does, and why another one has no effect.
 const IGNORED: &[(&str, &[&str], &str)] = &[
@@ -56,12 +63,6 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
         &["true"],
         "berth serves pods on cordoned nodes too",
     ),
-    (
-        "DISABLE_LEAKED_ENI_CLEANUP",
-        &[],
-        "berth finishes or deletes only its own node's ENIs",
-    ),
-    ("MANAGE_UNTAGGED_ENI", &["true"], NOT_YET),
     (
         "ENABLE_SUBNET_DISCOVERY",
         &["false"],
@@ -77,20 +78,8 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
         &["k8s.amazonaws.com/eniConfig"],
         NOT_YET,
     ),
-    ("ENABLE_IPv4", &["true"], "berth gives IPv4 addresses"),
     ("POD_SECURITY_GROUP_ENFORCING_MODE", &["strict"], NOT_YET),
     ("ANNOTATE_POD_IP", &["false"], NOT_YET),
-    (
-        "AWS_VPC_CNI_NODE_PORT_SUPPORT",
-        &["true"],
-        "berth always supports NodePort",
-    ),
-    (
-        "AWS_VPC_K8S_CNI_CONNMARK",
-        &["0x80", "128"],
-        "berth always uses 0x80",
-    ),
-    ("AWS_EXTERNAL_SERVICE_CIDRS", &[], NOT_YET),
     ("ENABLE_V6_EGRESS", &["false"], NOT_YET),
     (
         "ENABLE_V4_EGRESS",
@@ -109,11 +98,6 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
         "it matters for pods with security groups only",
     ),
     (
-        "HTTP_TIMEOUT",
-        &[],
-        "berth has its own deadlines for EC2 and IMDS",
-    ),
-    (
         "AWS_EC2_ENDPOINT",
         &[],
         "use the SDK's own AWS_ENDPOINT_URL_EC2",
@@ -130,21 +114,46 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
         &[],
         "berth-cni reports in its result and keeps no log",
     ),
+    ("AWS_VPC_K8S_EGRESS_V4_PLUGIN_LOG_FILE", &[], NO_EGRESS),
+    ("AWS_VPC_K8S_EGRESS_V6_PLUGIN_LOG_FILE", &[], NO_EGRESS),
+    ("USE_CLOUDWATCH", &[], METRICS_HELPER),
+    ("USE_PROMETHEUS", &[], METRICS_HELPER),
+    ("METRIC_UPDATE_INTERVAL", &[], METRICS_HELPER),
+    ("AWS_CLUSTER_ID", &[], METRICS_HELPER),
+    ("HOST_CNI_BIN_PATH", &[], NO_INSTALL),
+    ("HOST_CNI_CONFDIR_PATH", &[], NO_INSTALL),
+    ("INTROSPECTION_BIND_ADDRESS", &[], NO_INTROSPECTION),
+    ("DISABLE_INTROSPECTION", &["true"], NO_INTROSPECTION),
+    ("DISABLE_METRICS", &["true"], NOT_YET),
 ];
 
-/// All variables of this section.
-#[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let refused = REFUSED.iter().map(|(name, _)| *name);
-    refused
-        .chain([POLICY])
-        .chain(IGNORED.iter().map(|(name, ..)| *name))
+/// In every manifest of aws-node, or without effect there too: nobody who sets them expects anything.
+const QUIET: &[&str] = &[
+    "MY_NODE_NAME",
+    "MY_POD_NAME",
+    "CLUSTER_ENDPOINT",
+    "VPC_CNI_VERSION",
+    "AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER",
+    "ENABLE_NFTABLES",
+];
+
+/// The variables with a value that stops the start.
+pub(crate) fn refused() -> impl Iterator<Item = &'static str> {
+    let switches = REFUSED.iter().map(|(name, _)| *name);
+    switches.chain([IPV4, POLICY])
+}
+
+/// The variables without effect.
+pub(crate) fn ignored() -> impl Iterator<Item = &'static str> {
+    let warned = IGNORED.iter().map(|(name, ..)| *name);
+    warned.chain(QUIET.iter().copied())
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) {
     for (name, remedy) in REFUSED {
         refuse_switch(reader, name, remedy);
     }
+    ipv4(reader);
     policy(reader);
     for (name, silent, why) in IGNORED {
         let Some(value) = reader.text(name) else {
@@ -169,6 +178,25 @@ fn refuse_switch(reader: &mut Reader<'_>, name: &'static str, remedy: &'static s
             remedy,
         }),
         Err(why) => reader.error(SettingError::Invalid { name, value, why }),
+    }
+}
+
+fn ipv4(reader: &mut Reader<'_>) {
+    let Some(value) = reader.text(IPV4) else {
+        return;
+    };
+    match boolean(&value) {
+        Ok(true) => {}
+        Ok(false) => reader.error(SettingError::Unsupported {
+            name: IPV4,
+            value,
+            remedy: "berth gives IPv4 addresses only; unset it, or keep aws-node in IPv6 clusters",
+        }),
+        Err(why) => reader.error(SettingError::Invalid {
+            name: IPV4,
+            value,
+            why,
+        }),
     }
 }
 

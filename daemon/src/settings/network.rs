@@ -1,17 +1,25 @@
 //! The settings of the host network.
 
-use ipam::desired::{MarkMask, Randomize};
+use ipam::desired::{MarkMask, PrimaryMark, Randomize};
 use ipam::settings::NetworkSettings;
 use ipnet::{IpNet, Ipv4Net};
 
+use super::errors::SettingError;
 use super::reader::Reader;
 use super::values::{boolean, number};
 
 const EXCLUDED: &str = "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS";
+const EXTERNAL_SERVICES: &str = "AWS_EXTERNAL_SERVICE_CIDRS";
 
 pub(super) fn read(reader: &mut Reader<'_>) -> NetworkSettings {
     let default = NetworkSettings::default();
     let eni_mtu = reader.value("AWS_VPC_ENI_MTU", default.eni_mtu, mtu, u32::to_string);
+    let primary_mark = reader.value(
+        "AWS_VPC_K8S_CNI_CONNMARK",
+        default.primary_mark,
+        primary_mark,
+        |mark| format!("{:#x}", mark.bits()),
+    );
     NetworkSettings {
         eni_mtu,
         pod_mtu: reader.value("POD_MTU", eni_mtu, mtu, u32::to_string),
@@ -27,16 +35,22 @@ pub(super) fn read(reader: &mut Reader<'_>) -> NetworkSettings {
             boolean,
             bool::to_string,
         ),
-        exclude_snat: exclude_snat(reader),
+        exclude_snat: ipv4_cidrs(reader, EXCLUDED),
         randomize: reader.value(
             "AWS_VPC_K8S_CNI_RANDOMIZESNAT",
             default.randomize,
             randomize,
             |randomize| show_randomize(*randomize).to_owned(),
         ),
-        mask: reader.value("BERTH_MARK_MASK", default.mask, mask, |mask| {
-            format!("{:#x}", mask.bits())
-        }),
+        node_port: reader.value(
+            "AWS_VPC_CNI_NODE_PORT_SUPPORT",
+            default.node_port,
+            boolean,
+            bool::to_string,
+        ),
+        primary_mark,
+        external_services: ipv4_cidrs(reader, EXTERNAL_SERVICES),
+        mask: eni_mask(reader, default.mask, primary_mark),
     }
 }
 
@@ -60,9 +74,9 @@ fn veth_prefix(text: &str) -> Result<String, String> {
     }
 }
 
-/// aws-node skips IPv6 CIDRs, since its SNAT is for IPv4 only; so does berth, and says so.
-fn exclude_snat(reader: &mut Reader<'_>) -> Vec<Ipv4Net> {
-    let cidrs = reader.value(EXCLUDED, Vec::new(), cidrs, |cidrs| {
+/// aws-node skips IPv6 CIDRs, since its SNAT and its rules are for IPv4 only; so does berth, and says so.
+fn ipv4_cidrs(reader: &mut Reader<'_>, name: &'static str) -> Vec<Ipv4Net> {
+    let cidrs = reader.value(name, Vec::new(), cidrs, |cidrs| {
         cidrs
             .iter()
             .map(IpNet::to_string)
@@ -78,7 +92,7 @@ fn exclude_snat(reader: &mut Reader<'_>) -> Vec<Ipv4Net> {
     }
     if !v6.is_empty() {
         reader.warn(format!(
-            "{EXCLUDED}: {} has no effect, only IPv4 is translated",
+            "{name}: {} has no effect, pods have IPv4 addresses only",
             v6.join(",")
         ));
     }
@@ -113,11 +127,37 @@ const fn show_randomize(randomize: Randomize) -> &'static str {
     }
 }
 
-fn mask(text: &str) -> Result<MarkMask, String> {
-    let bits = text
-        .strip_prefix("0x")
-        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-        .ok_or("must be a 32-bit number in hex, such as 0x7e")?;
-    MarkMask::new(bits).map_err(|error| error.to_string())
+/// The default, too, must not overlap a primary mark that was moved.
+fn eni_mask(reader: &mut Reader<'_>, default: MarkMask, primary: PrimaryMark) -> MarkMask {
+    const NAME: &str = "BERTH_MARK_MASK";
+    let shown = |mask: &MarkMask| format!("{:#x}", mask.bits());
+    let value = reader.value(NAME, default, mask(primary), shown);
+    if let Err(error) = MarkMask::new(value.bits(), primary) {
+        reader.error(SettingError::Invalid {
+            name: NAME,
+            value: shown(&value),
+            why: format!("{error}; set one of the two"),
+        });
+    }
+    value
+}
+
+fn mask(primary: PrimaryMark) -> impl Fn(&str) -> Result<MarkMask, String> {
+    move |text| {
+        let bits = hex(text).ok_or("must be a 32-bit number in hex, such as 0x7e")?;
+        MarkMask::new(bits, primary).map_err(|error| error.to_string())
+    }
+}
+
+/// Hex with 0x, or decimal: aws-node takes both.
+fn primary_mark(text: &str) -> Result<PrimaryMark, String> {
+    let bits = hex(text).or_else(|| text.parse().ok());
+    let bits = bits.ok_or("must be a 32-bit number, such as 0x80")?;
+    PrimaryMark::new(bits).map_err(|error| error.to_string())
+}
+
+fn hex(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0x")?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u32::from_str_radix(digits, 16).ok().filter(|_| plain)
 }

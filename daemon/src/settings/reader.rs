@@ -38,11 +38,7 @@ impl<'a> Reader<'a> {
             }
             None => (default, "default"),
         };
-        self.values.push(SettingReport {
-            name: name.to_owned(),
-            value: show(&value),
-            source: source.to_owned(),
-        });
+        self.list(name, show(&value), source);
         value
     }
 
@@ -71,13 +67,18 @@ impl<'a> Reader<'a> {
         self.warnings.push(warning);
     }
 
-    /// Lists a variable that is set and has no effect.
-    pub(super) fn without_effect(&mut self, name: &'static str, value: String) {
+    /// Lists a variable with its value and where that came from.
+    pub(super) fn list(&mut self, name: &'static str, value: String, source: &str) {
         self.values.push(SettingReport {
             name: name.to_owned(),
             value,
-            source: "environment, without effect".to_owned(),
+            source: source.to_owned(),
         });
+    }
+
+    /// Lists a variable that is set and has no effect.
+    pub(super) fn without_effect(&mut self, name: &'static str, value: String) {
+        self.list(name, value, "environment, without effect");
     }
 
     /// The warnings and the values, if nothing was wrong.

@@ -1,10 +1,13 @@
 //! Settings from a map: defaults, values, mistakes, refusals and warnings.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod drift;
+mod ec2;
+
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStringExt;
 
-use ipam::desired::{MarkMask, Randomize};
+use ipam::desired::{MarkMask, PrimaryMark, Randomize};
 
 use super::*;
 
@@ -68,6 +71,9 @@ fn every_value_reaches_its_field() {
             "10.1.2.3/8, 192.168.0.0/16,",
         ),
         ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "none"),
+        ("AWS_VPC_CNI_NODE_PORT_SUPPORT", "false"),
+        ("AWS_VPC_K8S_CNI_CONNMARK", "256"),
+        ("AWS_EXTERNAL_SERVICE_CIDRS", "192.0.2.0/24,fd00::/8"),
         ("BERTH_MARK_MASK", "0x1e"),
         ("BERTH_SOCKET", "/a/sock"),
         ("BERTH_TOMBSTONES", "/a/tombs"),
@@ -98,7 +104,12 @@ fn every_value_reaches_its_field() {
         .collect();
     assert_eq!(excluded, ["10.0.0.0/8", "192.168.0.0/16"]);
     assert_eq!(network.randomize, Randomize::No);
-    assert_eq!(Ok(network.mask), MarkMask::new(0x1e));
+    assert_eq!(
+        (network.node_port, network.primary_mark.bits()),
+        (false, 0x100)
+    );
+    assert_eq!(network.external_services, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(Ok(network.mask), MarkMask::new(0x1e, PrimaryMark::DEFAULT));
     assert_eq!(settings.socket, PathBuf::from("/a/sock"));
     assert_eq!(settings.tombstones, PathBuf::from("/a/tombs"));
     assert_eq!(settings.checkpoint, PathBuf::from("/a/ipam.json"));
@@ -206,9 +217,14 @@ fn what_pods_depend_on_is_refused_and_not_ignored() {
         ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "true"),
         ("ENABLE_IMDS_ONLY_MODE", "true"),
         ("NETWORK_POLICY_ENFORCING_MODE", "strict"),
+        ("ENABLE_IPv4", "false"),
     ] {
         assert!(refusal(name, text).contains("not supported"), "{name}");
-        let off = if text == "strict" { "none" } else { "false" };
+        let off = match text {
+            "strict" => "none",
+            "false" => "true",
+            _ => "false",
+        };
         assert!(read(&[(name, off)]).unwrap().warnings.is_empty(), "{name}");
     }
 }
@@ -241,6 +257,7 @@ fn what_has_no_effect_is_said_once_and_listed() {
     let settings = read(&[
         ("WARM_IP_TARGET", "5"),
         ("ENABLE_IPv4", "True"),
+        ("MY_NODE_NAME", "ip-10-0-1-5"),
         ("ENI_CONFIG_LABEL_DEF", "k8s.amazonaws.com/eniConfig"),
         ("NETWORK_POLICY_ENFORCING_MODE", "standard"),
         ("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "fd00::/8"),
@@ -261,28 +278,4 @@ fn what_has_no_effect_is_said_once_and_listed() {
     assert!(settings.network.exclude_snat.is_empty());
     let (text, source) = value(&settings, "WARM_IP_TARGET");
     assert_eq!((&*text, &*source), ("5", "environment, without effect"));
-}
-
-#[test]
-fn the_documentation_has_every_variable_with_its_default() {
-    let page = include_str!("../../../docs/configuration.md");
-    for setting in read(&[]).unwrap().report() {
-        let row = format!("| `{}` |", setting.name);
-        let line = page
-            .lines()
-            .find(|line| line.starts_with(&row))
-            .unwrap_or_else(|| panic!("{row}"));
-        let told = setting.value.is_empty() || line.contains(&format!("| `{}` |", setting.value));
-        assert!(
-            told || setting.name == "MAX_ENI",
-            "{line}: {}",
-            setting.value
-        );
-    }
-    for name in foreign::names() {
-        assert!(
-            page.contains(&format!("`{name}`")),
-            "{name} is not in docs/configuration.md"
-        );
-    }
 }

@@ -156,7 +156,8 @@ fn enis(report: &Report) -> String {
             eni.device_index.to_string(),
             eni.ownership.clone(),
             eni.state.clone(),
-            eni.primary_address.to_string(),
+            eni.primary_address
+                .map_or_else(|| "-".to_owned(), |address| address.to_string()),
         ];
         [&head[..], &counts(&eni.addresses)].concat()
     }));

@@ -44,7 +44,7 @@ impl Node {
              for address in 10.0.1.1 {VPC_HOST} {INTERNET_HOST}; do ip address add $address/32 dev lo; done"
         ));
         node.attach(0);
-        let primary = eni(0).primary_address;
+        let primary = primary_address(0);
         node.netns.sh(&format!(
             "ip link set eth0 up && ip address add {primary}/24 dev eth0 && \
              ip route add default via 10.0.1.1"
@@ -61,7 +61,7 @@ impl Node {
              sysctl -qw net.ipv4.conf.eni{device}.proxy_arp=1 net.ipv4.conf.eni{device}.rp_filter=1 \
                 net.ipv4.neigh.eni{device}.proxy_delay=0"
         ));
-        self.assign(device, eni(device).primary_address);
+        self.assign(device, primary_address(device));
     }
 
     /// AssignPrivateIpAddresses.
@@ -151,6 +151,11 @@ pub fn removal(desired: &PodDesired) -> PodRemoval {
     }
 }
 
+/// The primary address of the ENI with a device index.
+pub fn primary_address(device: u32) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 1, 10 + u8::try_from(device).unwrap())
+}
+
 /// The ENI with a device index: 10.0.1.10, 10.0.1.11 and so on.
 pub fn eni(device: u32) -> Eni {
     let octet = u8::try_from(device).unwrap();
@@ -158,8 +163,8 @@ pub fn eni(device: u32) -> Eni {
         id: EniId(format!("eni-{device}")),
         mac: Mac([0x0a, 0x58, 0, 0, 0, octet]),
         device_index: device,
-        primary_address: Ipv4Addr::new(10, 0, 1, 10 + octet),
-        subnet: "10.0.1.0/24".parse().unwrap(),
+        primary_address: Some(primary_address(device)),
+        subnet: "10.0.1.0/24".parse().ok(),
         ownership: if device == 0 {
             Ownership::Primary
         } else {

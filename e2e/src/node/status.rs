@@ -41,7 +41,7 @@ pub struct EniStatus {
     /// `ready` when pods can use it.
     pub state: String,
     /// Its own address.
-    pub primary_address: Ipv4Addr,
+    pub primary_address: Option<Ipv4Addr>,
     /// Its secondary addresses by state.
     pub addresses: Counts,
     /// Its secondary addresses with their states.

@@ -107,29 +107,30 @@ pub(super) fn network_interface(
     })
 }
 
-/// `0.0.0.0` for those that rightly have none: EFA-only ENIs and those of IPv6-only subnets. They are never ours, and
-/// one of them on the node must not make all the others unreadable.
+/// Nothing for those that rightly have none: EFA-only ENIs and those of IPv6-only subnets. They are never ours, and one
+/// of them on the node must not make all the others unreadable.
 fn primary_address(
     reader: &Reader<'_>,
     eni: &types::NetworkInterface,
-) -> Result<Ipv4Addr, Ec2Error> {
+) -> Result<Option<Ipv4Addr>, Ec2Error> {
     let efa_only = eni.interface_type() == Some(&types::NetworkInterfaceType::EfaOnly);
     let none = eni.private_ip_address().is_none() && eni.private_ip_addresses().is_empty();
     if none && (efa_only || !eni.ipv6_addresses().is_empty()) {
-        return Ok(Ipv4Addr::UNSPECIFIED);
+        return Ok(None);
     }
-    reader.parse("privateIpAddress", eni.private_ip_address())
+    let address = reader.parse("privateIpAddress", eni.private_ip_address())?;
+    Ok(Some(address))
 }
 
 fn secondary_addresses(
     reader: &Reader<'_>,
     eni: &types::NetworkInterface,
-    primary_address: Ipv4Addr,
+    primary_address: Option<Ipv4Addr>,
 ) -> Result<Vec<Ipv4Addr>, Ec2Error> {
     let mut addresses = Vec::with_capacity(eni.private_ip_addresses().len());
     for entry in eni.private_ip_addresses() {
         let address = reader.parse("privateIpAddressesSet", entry.private_ip_address())?;
-        if address != primary_address {
+        if Some(address) != primary_address {
             addresses.push(address);
         }
     }

@@ -1,17 +1,15 @@
 //! Instance metadata through the SDK's IMDSv2 client, which keeps the session token and follows
 //! `AWS_EC2_METADATA_SERVICE_ENDPOINT`. One try a call: the daemon repeats what it needs.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::imds::client::Client;
 use aws_config::imds::client::error::ImdsError;
 use aws_config::provider_config::ProviderConfig;
-use ipnet::Ipv4Net;
 
-use super::HTTP;
 use super::failure::chain;
+use super::transport;
 use crate::imds_parse as parse;
 use crate::port::{Identity, Metadata, MetadataError, MetadataInterface};
 
@@ -32,9 +30,6 @@ const MAC: &str = "meta-data/mac";
 /// Directory of the attached ENIs.
 const MACS: &str = "meta-data/network/interfaces/macs/";
 
-/// Where the subnet has no IPv4 CIDR: contains no address of anybody's.
-const NO_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 32);
-
 /// Instance metadata of this machine.
 #[derive(Clone, Debug)]
 pub struct AwsMetadata {
@@ -44,7 +39,7 @@ pub struct AwsMetadata {
 impl AwsMetadata {
     /// A client; nothing is asked yet.
     pub fn connect() -> Self {
-        let config = ProviderConfig::without_region().with_http_client(HTTP.clone());
+        let config = ProviderConfig::without_region().with_http_client(transport::direct());
         let client = Client::builder()
             .configure(&config)
             .max_attempts(1)
@@ -106,7 +101,7 @@ impl AwsMetadata {
             device_index: parse::number(&device, &self.get(&device).await?)?,
             network_card: network_card.await?.unwrap_or(0),
             subnet_id: parse::id(&subnet, &self.get(&subnet).await?, "subnet-", "a subnet id")?,
-            subnet_cidr: subnet_cidr.await?.unwrap_or(NO_CIDR),
+            subnet_cidr: subnet_cidr.await?,
             vpc_cidrs: vpc_cidrs.await?.unwrap_or_default(),
             security_groups: groups.await?.unwrap_or_default(),
             addresses: addresses.await?.unwrap_or_default(),

@@ -59,7 +59,7 @@ impl Cloud {
             interface_type: "interface".to_owned(),
             description: String::new(),
             status: NicStatus::Available,
-            primary_address,
+            primary_address: Some(primary_address),
             secondary_addresses: addresses,
             prefixes: Vec::new(),
             tags: BTreeMap::new(),
@@ -278,7 +278,7 @@ impl Cloud {
         let subnet = self.setup.subnet;
         let mut used = self.elsewhere.clone();
         for eni in self.enis.values() {
-            used.insert(eni.primary_address);
+            used.extend(eni.primary_address);
             used.extend(&eni.secondary_addresses);
             used.extend(eni.prefixes.iter().flat_map(|prefix| {
                 (u32::from(prefix.network())..=u32::from(prefix.broadcast())).map(Ipv4Addr::from)

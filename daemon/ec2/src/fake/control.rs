@@ -227,7 +227,7 @@ impl FakeEc2 {
     /// Whether EC2 says that the ENI has the address now, as primary or secondary one.
     pub fn holds(&self, eni: &str, address: Ipv4Addr) -> bool {
         self.world().cloud.enis.get(eni).is_some_and(|eni| {
-            eni.primary_address == address || eni.secondary_addresses.contains(&address)
+            eni.primary_address == Some(address) || eni.secondary_addresses.contains(&address)
         })
     }
 

@@ -43,10 +43,12 @@ impl World {
             device_index: attachment.device_index,
             network_card: attachment.network_card,
             subnet_id: eni.subnet_id.clone(),
-            subnet_cidr: self.cloud.setup.subnet,
+            subnet_cidr: Some(self.cloud.setup.subnet),
             vpc_cidrs: self.cloud.setup.vpc_cidrs.clone(),
             security_groups: self.cloud.setup.security_groups.clone(),
-            addresses: std::iter::once(eni.primary_address)
+            addresses: eni
+                .primary_address
+                .into_iter()
                 .chain(eni.secondary_addresses.iter().copied())
                 .collect(),
         })
@@ -60,20 +62,19 @@ impl Metadata for FakeEc2 {
         let path = "dynamic/instance-identity/document";
         world.metadata_fault(path)?;
         let setup = &world.cloud.setup;
-        let primary = world
-            .cloud
-            .primary()
-            .ok_or_else(|| MetadataError::BadAnswer {
-                path: path.to_owned(),
-                value: String::new(),
-                expected: "a primary ENI",
-            })?;
+        let primary = world.cloud.primary();
+        let primary = primary.and_then(|eni| Some((&eni.mac, eni.primary_address?)));
+        let (mac, address) = primary.ok_or_else(|| MetadataError::BadAnswer {
+            path: path.to_owned(),
+            value: String::new(),
+            expected: "a primary ENI",
+        })?;
         Ok(Identity {
             instance_id: setup.instance_id.clone(),
             instance_type: setup.instance_type.clone(),
             region: "us-west-2".to_owned(),
-            primary_mac: primary.mac.clone(),
-            primary_address: primary.primary_address,
+            primary_mac: mac.clone(),
+            primary_address: address,
         })
     }
 

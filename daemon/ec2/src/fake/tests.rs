@@ -201,7 +201,7 @@ async fn unassign_takes_all_or_nothing_and_gives_back_to_the_subnet() {
         .unwrap();
     let before = fake.free_in_subnet();
     let mut addresses = eni.secondary_addresses.clone();
-    addresses.push(eni.primary_address);
+    addresses.extend(eni.primary_address);
     let refused = fake
         .unassign_private_ip_addresses(&eni.id, &addresses)
         .await;

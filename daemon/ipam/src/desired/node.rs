@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{GROUP_BASE, MarkMask};
+use super::{GROUP_BASE, MarkMask, PrimaryMark};
 use crate::eni::Eni;
 use crate::mac::Mac;
 use crate::settings::NetworkSettings;
@@ -18,6 +18,12 @@ pub struct NodeDesired {
     pub enis: Vec<EniDesired>,
     /// The bits that steer packets to secondary ENIs.
     pub mask: MarkMask,
+    /// The mark of what must leave by the primary ENI; `None` if nothing must: neither SNAT nor NodePort is the node's.
+    pub primary_mark: Option<PrimaryMark>,
+    /// Whether what came in by the primary ENI for the node is answered by it (AWS_VPC_CNI_NODE_PORT_SUPPORT).
+    pub node_port: bool,
+    /// CIDRs that are reached by the primary ENI from every pod (AWS_EXTERNAL_SERVICE_CIDRS).
+    pub external_services: Vec<Ipv4Net>,
     /// CIDRs whose traffic keeps the pod's own address: the VPC's and the excluded ones.
     pub internal_cidrs: Vec<Ipv4Net>,
     /// What happens to traffic that leaves those CIDRs; `None` when something outside the node translates it
@@ -84,14 +90,15 @@ pub const fn group_of(device_index: u32) -> u32 {
     GROUP_BASE + device_index
 }
 
-/// The layout of one ENI; `None` if its device index does not fit the mask.
+/// The layout of one ENI; `None` if its device index does not fit the mask, or if it has no IPv4.
 pub fn eni(eni: &Eni, settings: &NetworkSettings) -> Option<EniDesired> {
+    let subnet = eni.subnet?;
     Some(EniDesired {
         mac: eni.mac,
         device_index: eni.device_index,
-        primary_address: eni.primary_address,
-        subnet: eni.subnet,
-        gateway: Ipv4Addr::from_bits(eni.subnet.network().to_bits() + 1),
+        primary_address: eni.primary_address?,
+        subnet,
+        gateway: Ipv4Addr::from_bits(subnet.network().to_bits() + 1),
         table: table_of(eni.device_index),
         mark: settings.mask.mark(eni.device_index)?,
         group: group_of(eni.device_index),
@@ -113,6 +120,10 @@ pub fn node<'a>(
     Some(NodeDesired {
         primary: primary.mac,
         mask: settings.mask,
+        primary_mark: (settings.node_port || !settings.external_snat)
+            .then_some(settings.primary_mark),
+        node_port: settings.node_port,
+        external_services: settings.external_services.clone(),
         internal_cidrs,
         snat: (!settings.external_snat).then_some(Snat {
             to: primary.primary_address,

@@ -3,12 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
-
 use crate::action::{Action, Described, DescribedAttachment, DescribedEni, Intent, IntentId, Verb};
 use crate::address::{Address, AddressState, Block, Misses, QUARANTINE};
 use crate::eni::{Eni, EniId, EniState, Ownership};
-use crate::ownership::{is_leftover, ownership};
+use crate::ownership::{Claims, is_leftover, ownership};
 use crate::pool::{Pool, Violation};
 use crate::time::Timestamp;
 
@@ -21,7 +19,7 @@ impl Pool {
         now: Timestamp,
     ) -> Result<(), Violation> {
         for shown in &described.enis {
-            self.see_eni(shown, now);
+            self.see_eni(shown, described.claims, now);
         }
         self.settle(described, started, now);
         for shown in &described.enis {
@@ -48,16 +46,24 @@ impl Pool {
     }
 
     /// Takes in an ENI: a known one's protection and attachment, an unknown one as a whole.
-    fn see_eni(&mut self, shown: &DescribedEni, now: Timestamp) {
+    fn see_eni(&mut self, shown: &DescribedEni, claims: Claims, now: Timestamp) {
+        let whose = ownership(shown, claims);
         match (&shown.attachment, self.enis.contains_key(&shown.id)) {
-            (Some(attachment), true) => self.see_attached(shown, attachment, now),
-            (Some(attachment), false) => self.meet_attached(shown, attachment, now),
+            (Some(attachment), true) => self.see_attached(shown, attachment, whose, now),
+            (Some(attachment), false) => self.meet_attached(shown, attachment, whose, now),
             (None, true) => self.see_available(shown),
-            (None, false) => self.meet_available(shown, now),
+            (None, false) if claims.leaked => self.meet_available(shown, now),
+            (None, false) => {}
         }
     }
 
-    fn see_attached(&mut self, shown: &DescribedEni, at: &DescribedAttachment, now: Timestamp) {
+    fn see_attached(
+        &mut self,
+        shown: &DescribedEni,
+        at: &DescribedAttachment,
+        whose: Ownership,
+        now: Timestamp,
+    ) {
         let deleting =
             |i: &Intent| i.action.verb() == Verb::Delete && i.action.eni() == Some(&shown.id);
         let deleting = self.intents.values().any(deleting);
@@ -75,7 +81,7 @@ impl Pool {
         eni.device_index = at.device_index;
         eni.delete_on_termination |= at.delete_on_termination;
         eni.attachment_id = Some(at.id.clone());
-        if ownership(shown) == Ownership::Foreign {
+        if whose == Ownership::Foreign {
             // Tagged `no_manage` by somebody meanwhile: its pods stay, nothing else is done with it.
             eni.ownership = Ownership::Foreign;
         }
@@ -90,18 +96,18 @@ impl Pool {
         }
     }
 
-    fn meet_attached(&mut self, shown: &DescribedEni, at: &DescribedAttachment, now: Timestamp) {
-        let whose = ownership(shown);
-        let subnet = match (shown.subnet, whose) {
-            (Some(subnet), _) => subnet,
-            // Never set up, so its subnet is of no use; its slot counts all the same.
-            (None, Ownership::Foreign) => Ipv4Net::from(shown.primary_address),
-            // Without its subnet (instance metadata lags) it cannot be set up; the next Describe finds it again.
-            (None, _) => {
-                self.knowledge.wanted = true;
-                return;
-            }
-        };
+    fn meet_attached(
+        &mut self,
+        shown: &DescribedEni,
+        at: &DescribedAttachment,
+        whose: Ownership,
+        now: Timestamp,
+    ) {
+        // Without its subnet (instance metadata lags) it cannot be set up; the next Describe finds it again.
+        if shown.subnet.is_none() && whose != Ownership::Foreign {
+            self.knowledge.wanted = true;
+            return;
+        }
         let state = match whose {
             Ownership::Primary | Ownership::Foreign => EniState::Ready { since: now },
             Ownership::Ours => EniState::Attaching { since: now },
@@ -111,7 +117,7 @@ impl Pool {
             mac: shown.mac,
             device_index: at.device_index,
             primary_address: shown.primary_address,
-            subnet,
+            subnet: shown.subnet,
             ownership: whose,
             state,
             attachment_id: Some(at.id.clone()),
@@ -138,7 +144,7 @@ impl Pool {
             device_index: 0,
             primary_address: shown.primary_address,
             // It is only there to be deleted.
-            subnet: Ipv4Net::from(shown.primary_address),
+            subnet: None,
             ownership: Ownership::Ours,
             state: EniState::Detached,
             attachment_id: None,

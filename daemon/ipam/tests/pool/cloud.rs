@@ -344,7 +344,7 @@ impl Cloud {
             .map(|(id, e)| DescribedEni {
                 id: id.clone(),
                 mac: e.mac,
-                primary_address: e.primary,
+                primary_address: Some(e.primary),
                 subnet: e.attachment.is_some().then(subnet),
                 addresses: e.secondary.iter().copied().collect(),
                 prefixes: Vec::new(),

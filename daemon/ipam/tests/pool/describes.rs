@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ipam::action::Described;
+use ipam::action::{Described, DescribedEni};
 use ipam::ownership::{INSTANCE_TAG, NO_MANAGE_TAG};
 use ipam::{AddressState, EniId, Outcome, Ownership, Verb};
 
@@ -126,6 +126,7 @@ fn a_missed_address_stays_with_its_pod() {
             Outcome::Described(Described {
                 enis: shown.clone(),
                 in_use: vec![ip],
+                ..Described::default()
             }),
         );
     }
@@ -196,8 +197,7 @@ fn a_lost_eni_with_pods_is_not_looked_for_without_end() {
         if let Some(at) = at {
             let flight = node.flights.remove(at);
             let enis = shown.clone();
-            let in_use = vec![];
-            node.deliver(&flight, Outcome::Described(Described { enis, in_use }));
+            node.deliver(&flight, shows(enis));
         }
     }
     assert_eq!(node.pool.attachments().count(), 10);
@@ -220,8 +220,7 @@ fn an_eni_whose_subnet_is_not_told_yet_is_asked_for_with_patience() {
         if !fresh.flights.is_empty() {
             let flight = fresh.flights.remove(0);
             let enis = shown.clone();
-            let in_use = vec![];
-            fresh.deliver(&flight, Outcome::Described(Described { enis, in_use }));
+            fresh.deliver(&flight, shows(enis));
         }
     }
     let looks = describes(&fresh) - before;
@@ -273,4 +272,12 @@ fn an_eni_that_is_claimed_later_is_left_alone_with_its_pods() {
     node.run(Duration::from_secs(600));
     assert!(node.cloud.enis.contains_key(&second));
     assert_eq!(node.free(), 2 + node.pool.tally(&second).free);
+}
+
+/// What a Describe says of ENIs whose addresses nothing in the kernel uses.
+fn shows(enis: Vec<DescribedEni>) -> Outcome {
+    Outcome::Described(Described {
+        enis,
+        ..Described::default()
+    })
 }

@@ -320,6 +320,7 @@ impl Node {
             Some(Ok(_)) if flight.action == Action::Describe => Outcome::Described(Described {
                 enis: flight.shown.clone().unwrap_or_default(),
                 in_use: self.in_use(),
+                ..Described::default()
             }),
             Some(Ok(outcome)) => outcome,
             Some(Err(kind)) => failed(kind),
@@ -440,8 +441,8 @@ pub fn primary(cloud: &Cloud, now: Timestamp) -> Eni {
         id: primary_id(),
         mac: eni.mac,
         device_index: 0,
-        primary_address: eni.primary,
-        subnet: subnet(),
+        primary_address: Some(eni.primary),
+        subnet: Some(subnet()),
         ownership: Ownership::Primary,
         state: EniState::Ready { since: now },
         attachment_id: None,

@@ -50,6 +50,13 @@ async fn an_eni_of_somebody_else_is_never_touched_and_its_slot_is_taken() {
             .cloud
             .attach_foreign(foreign(interface_type, tags))
             .unwrap();
+        if interface_type == "efa-only" {
+            // It has no address at all.
+            node.cloud.alter(&theirs, |eni| {
+                eni.primary_address = None;
+                eni.secondary_addresses.clear();
+            });
+        }
         let before = node.cloud.holdings()[&theirs].clone();
         node.boot();
         let answers = node.added_at_once(0..18).await;

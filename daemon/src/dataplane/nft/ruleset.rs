@@ -32,12 +32,12 @@
 //!
 //! Nothing in it depends on a pod. A veth's group is enough to know its ENI, so the name of a veth (another plugin's
 //! `vethX` as well) does not matter, and a packet with a forged source still leaves by its pod's own ENI. Without SNAT on
-//! the node `opening` and `egress` are empty, as aws-node's chains are.
+//! the node `opening` and `egress` are empty, as aws-node's chains are; without NodePort support `entry` is.
 
 use std::collections::BTreeMap;
 
 use ipam::desired::{
-    EniDesired, GROUP_BASE, NodeDesired, PRIMARY_MARK, REAPER_GROUP, Randomize, Snat,
+    EniDesired, GROUP_BASE, NodeDesired, PrimaryMark, REAPER_GROUP, Randomize, Snat,
 };
 use serde_json::{Value, json};
 
@@ -75,15 +75,20 @@ impl Ruleset {
     pub(super) fn of(desired: &NodeDesired, primary: &str) -> Self {
         let internal: Vec<Value> = desired.internal_cidrs.iter().map(to).collect();
         let mut chains: Vec<Chain> = desired.enis.iter().map(|e| eni(e, desired)).collect();
+        let mark = desired.primary_mark.map(PrimaryMark::bits);
+        let marked = |mark| json!([set("meta", or("meta", mark)), accept()]);
         chains.push(Chain::plain(
             "primary",
-            vec![json!([set("meta", or("meta", PRIMARY_MARK)), accept()])],
+            mark.map(marked).into_iter().collect(),
         ));
         chains.push(Chain::plain("opening", opening(desired, &internal)));
+        let entry = mark
+            .filter(|_| desired.node_port)
+            .map(|mark| entry(primary, mark));
         chains.push(Chain::base(
             "entry",
             ("filter", "prerouting", MANGLE),
-            vec![entry(primary)],
+            entry.into_iter().collect(),
         ));
         chains.push(Chain::base(
             "steer",
@@ -146,34 +151,41 @@ fn eni(eni: &EniDesired, desired: &NodeDesired) -> Chain {
 /// Traffic that leaves the VPC goes by the primary ENI, where it is translated. Decided once: a CIDR that is added later
 /// must not change the source of a running connection.
 fn opening(desired: &NodeDesired, internal: &[Value]) -> Vec<Value> {
-    if desired.snat.is_none() {
+    let (Some(_), Some(mark)) = (desired.snat, desired.primary_mark) else {
         return Vec::new();
-    }
+    };
     let local = json!([fib(&["daddr"]), { "return": null }]);
     let mut rules: Vec<Value> = internal
         .iter()
         .map(|to| with(to, json!({ "return": null })))
         .collect();
     rules.push(local);
-    rules.push(json!([set("ct", or("ct", PRIMARY_MARK))]));
+    rules.push(json!([set("ct", or("ct", mark.bits()))]));
     rules
 }
 
 /// What came in by the primary ENI for one of its addresses (NodePort, hostPort) is answered by it.
-fn entry(primary: &str) -> Value {
+fn entry(primary: &str, mark: u32) -> Value {
     json!([
         matches("==", meta("iifname"), json!(primary)),
-        matches("==", and("ct", PRIMARY_MARK), json!(0)),
+        matches("==", and("ct", mark), json!(0)),
         fib(&["daddr", "iif"]),
-        set("ct", or("ct", PRIMARY_MARK)),
+        set("ct", or("ct", mark)),
     ])
 }
 
 /// The order is load-bearing: after DNAT, because a ClusterIP is in no VPC; and first away with our bits, whoever set
 /// them, without touching anybody else's.
 fn steer(desired: &NodeDesired) -> Vec<Value> {
-    let ours = desired.mask.bits() | PRIMARY_MARK;
-    vec![
+    let mark = desired.primary_mark.map(PrimaryMark::bits);
+    let ours = desired.mask.bits() | mark.unwrap_or(0);
+    let primary = mark.map(|mark| {
+        json!([
+            matches("==", and("ct", mark), json!(mark)),
+            { "goto": { "target": "primary" } },
+        ])
+    });
+    let mut rules = vec![
         json!([
             matches("!=", and("meta", ours), json!(0)),
             set("meta", and("meta", !ours)),
@@ -187,13 +199,11 @@ fn steer(desired: &NodeDesired) -> Vec<Value> {
             matches("==", json!({ "ct": { "key": "direction" } }), json!("original")),
             { "jump": { "target": "opening" } },
         ]),
-        json!([
-            matches("==", and("ct", PRIMARY_MARK), json!(PRIMARY_MARK)),
-            { "goto": { "target": "primary" } },
-        ]),
-        json!([{ "vmap": { "key": meta("iifgroup"), "data": "@eni_of_veth" } }]),
-        json!([{ "counter": "unmapped" }]),
-    ]
+    ];
+    rules.extend(primary);
+    rules.push(json!([{ "vmap": { "key": meta("iifgroup"), "data": "@eni_of_veth" } }]));
+    rules.push(json!([{ "counter": "unmapped" }]));
+    rules
 }
 
 fn egress(snat: Option<Snat>, internal: &[Value]) -> Vec<Value> {

@@ -1,7 +1,7 @@
 //! The rules of a node: a handful, however many pods it has.
 
 use ipam::desired::{
-    ENI_RULE, ENI_SOURCE_RULE, EniDesired, NodeDesired, POD_RULE, POD_TABLE, PRIMARY_MARK,
+    ENI_RULE, ENI_SOURCE_RULE, EXTERNAL_SERVICE_RULE, EniDesired, NodeDesired, POD_RULE, POD_TABLE,
     PRIMARY_MARK_RULE,
 };
 use ipnet::Ipv4Net;
@@ -103,13 +103,17 @@ fn wanted(desired: &NodeDesired) -> Vec<Rule> {
         mark: None,
         table,
     };
-    let mut rules = vec![
-        bare(POD_RULE, POD_TABLE),
-        Rule {
-            mark: Some((PRIMARY_MARK, PRIMARY_MARK)),
-            ..bare(PRIMARY_MARK_RULE, MAIN_TABLE)
-        },
-    ];
+    let mut rules = vec![bare(POD_RULE, POD_TABLE)];
+    rules.extend(desired.primary_mark.map(|mark| Rule {
+        mark: Some((mark.bits(), mark.bits())),
+        ..bare(PRIMARY_MARK_RULE, MAIN_TABLE)
+    }));
+    // The kernel takes a rule to everywhere for one without a destination.
+    let to = |cidr: Ipv4Net| (cidr.prefix_len() > 0).then_some(cidr);
+    rules.extend(desired.external_services.iter().map(|cidr| Rule {
+        destination: to(*cidr),
+        ..bare(EXTERNAL_SERVICE_RULE, MAIN_TABLE)
+    }));
     for eni in secondaries(desired) {
         rules.push(Rule {
             mark: Some((eni.mark, desired.mask.bits())),
@@ -142,7 +146,18 @@ fn stale(found: &[Rule], wanted: &[Rule], desired: &NodeDesired) -> Stale {
             && rule.source.is_some_and(|source| source.prefix_len() == 32)
             && (known.contains(&rule.table) || current.contains(&rule.table))
     };
-    let unwanted = |rule: &&Rule| (marks(rule) || sources(rule)) && !wanted.contains(rule);
+    // aws-node's own two priorities, which it clears as well: another mark of the primary's, another list of services.
+    let settings = |rule: &&Rule| {
+        rule.table == MAIN_TABLE
+            && rule.source.is_none()
+            && match rule.priority {
+                PRIMARY_MARK_RULE => rule.mark.is_some_and(|(mark, mask)| mark == mask),
+                EXTERNAL_SERVICE_RULE => rule.mark.is_none(),
+                _ => false,
+            }
+    };
+    let unwanted =
+        |rule: &&Rule| (marks(rule) || sources(rule) || settings(rule)) && !wanted.contains(rule);
     let rules: Vec<Rule> = found.iter().filter(unwanted).copied().collect();
     let mut tables = known;
     tables.retain(|table| ENI_TABLES.contains(table) && !current.contains(table));

@@ -71,9 +71,6 @@ fn every_value_reaches_its_field() {
             "10.1.2.3/8, 192.168.0.0/16,",
         ),
         ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "none"),
-        ("AWS_VPC_CNI_NODE_PORT_SUPPORT", "false"),
-        ("AWS_VPC_K8S_CNI_CONNMARK", "256"),
-        ("AWS_EXTERNAL_SERVICE_CIDRS", "192.0.2.0/24,fd00::/8"),
         ("BERTH_MARK_MASK", "0x1e"),
         ("BERTH_SOCKET", "/a/sock"),
         ("BERTH_TOMBSTONES", "/a/tombs"),
@@ -104,12 +101,7 @@ fn every_value_reaches_its_field() {
         .collect();
     assert_eq!(excluded, ["10.0.0.0/8", "192.168.0.0/16"]);
     assert_eq!(network.randomize, Randomize::No);
-    assert_eq!(
-        (network.node_port, network.primary_mark.bits()),
-        (false, 0x100)
-    );
-    assert_eq!(network.external_services, ["192.0.2.0/24".parse().unwrap()]);
-    assert_eq!(Ok(network.mask), MarkMask::new(0x1e, PrimaryMark::DEFAULT));
+Ok(network.mask), MarkMask::new(0x1e, PrimaryMark::DEFAULT));
     assert_eq!(settings.socket, PathBuf::from("/a/sock"));
     assert_eq!(settings.tombstones, PathBuf::from("/a/tombs"));
     assert_eq!(settings.checkpoint, PathBuf::from("/a/ipam.json"));

@@ -1,4 +1,4 @@
-//! The settings about EC2: proxies, whose passwords are nobody's business, time-outs, claims, and the SDK's variables.
+//! The settings about EC2 and the primary ENI: proxies, whose passwords are nobody's business, time-outs, claims, and the SDK's variables.
 
 use std::time::Duration;
 
@@ -89,4 +89,20 @@ fn a_mark_of_the_primary_must_be_free_of_the_others() {
         ])
         .is_ok()
     );
+}
+
+#[test]
+fn what_concerns_the_primary_eni_reaches_its_field() {
+    let settings = read(&[
+        ("AWS_VPC_CNI_NODE_PORT_SUPPORT", "false"),
+        ("AWS_VPC_K8S_CNI_CONNMARK", "256"),
+        ("AWS_EXTERNAL_SERVICE_CIDRS", "192.0.2.0/24,fd00::/8"),
+    ])
+    .unwrap();
+    let network = &settings.network;
+    assert!(!network.node_port);
+    assert_eq!(network.primary_mark.bits(), 0x100);
+    let service = "192.0.2.0/24".parse().unwrap();
+    assert_eq!(network.external_services, [service]);
+    assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
 }

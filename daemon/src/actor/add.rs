@@ -177,11 +177,9 @@ impl Actor {
             let eni = self.pool.eni(&attachment.eni)?;
             Some(desired::pod(attachment, eni, &self.settings.network))
         });
-        let (Some(layout), Some(netns)) = (layout, job.netns.take()) else {
+        let Some(layout) = layout else {
             let outcome = failure::no_address(&Reason::DaemonStarting, self.now());
             return self.answer(job, outcome);
-        let Some(layout) = layout else {
-            return self.answer(job, failure::no_address(&Reason::DaemonStarting));
         };
         // The job keeps it for the way back: on an interface that was there before, our address stands inside.
         let netns = Arc::clone(&job.netns);

@@ -135,7 +135,7 @@ fn with_a_pod() -> Report {
         device_index,
         ownership: ownership.to_owned(),
         state: "ready".to_owned(),
-        primary_address: Ipv4Addr::new(10, 0, 1, 5),
+        primary_address: Some(Ipv4Addr::new(10, 0, 1, 5)),
         addresses,
         held: held
             .iter()

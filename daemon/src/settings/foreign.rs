@@ -50,7 +50,6 @@ const NOT_YET: &str = "berth does not do this yet";
 const NO_EGRESS: &str = "berth has no egress plugin";
 const METRICS_HELPER: &str = "it is cni-metrics-helper's";
 const NO_INSTALL: &str = "`berthd run` installs nothing";
-const NO_INTROSPECTION: &str = "berth serves its state on its own socket, see `berthd status`";
 
 /// Variable, values that ask for nothing else than what berth does, and why another one has no effect.
 const IGNORED: &[(&str, &[&str], &str)] = &[
@@ -122,9 +121,6 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
     ("AWS_CLUSTER_ID", &[], METRICS_HELPER),
     ("HOST_CNI_BIN_PATH", &[], NO_INSTALL),
     ("HOST_CNI_CONFDIR_PATH", &[], NO_INSTALL),
-    ("INTROSPECTION_BIND_ADDRESS", &[], NO_INTROSPECTION),
-    ("DISABLE_INTROSPECTION", &["true"], NO_INTROSPECTION),
-    ("DISABLE_METRICS", &["true"], NOT_YET),
 ];
 
 /// In every manifest of aws-node, or without effect there too: nobody who sets them expects anything.

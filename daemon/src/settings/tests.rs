@@ -101,7 +101,8 @@ fn every_value_reaches_its_field() {
         .collect();
     assert_eq!(excluded, ["10.0.0.0/8", "192.168.0.0/16"]);
     assert_eq!(network.randomize, Randomize::No);
-Ok(network.mask), MarkMask::new(0x1e, PrimaryMark::DEFAULT));
+    let mask = MarkMask::new(0x1e, PrimaryMark::DEFAULT);
+    assert_eq!(Ok(network.mask), mask);
     assert_eq!(settings.socket, PathBuf::from("/a/sock"));
     assert_eq!(settings.tombstones, PathBuf::from("/a/tombs"));
     assert_eq!(settings.checkpoint, PathBuf::from("/a/ipam.json"));

@@ -64,7 +64,7 @@ fn enis() -> Vec<EniReport> {
         device_index: 0,
         ownership: "primary".into(),
         state: "ready".into(),
-        primary_address: Ipv4Addr::new(10, 0, 1, 5),
+        primary_address: Some(Ipv4Addr::new(10, 0, 1, 5)),
         addresses: counts(),
         held: BTreeMap::from([
             (ADDRESS, "used".into()),
@@ -82,20 +82,6 @@ fn report() -> Report {
         addresses_per_eni: 9,
         enis: enis(),
         addresses: counts(),
-        enis: vec![EniReport {
-            id: "eni-0123".into(),
-            mac: "02:00:00:00:00:01".into(),
-            device_index: 0,
-            ownership: "primary".into(),
-            state: "ready".into(),
-            primary_address: Some(Ipv4Addr::new(10, 0, 1, 5)),
-            addresses,
-            held: BTreeMap::from([
-                (address, "used".into()),
-                (Ipv4Addr::new(10, 0, 1, 24), "free".into()),
-            ]),
-        }],
-        addresses,
         attachments: vec![AttachmentReport {
             network: "aws-cni".into(),
             container_id: "c0ffee".into(),

@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, ensure};
-use nix::mount::{MsFlags, mount};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use crate::netns::Netns;
+use crate::netns::{NETNS_DIR, Netns};
 
 /// The directories of which every machine has its own: that is where runtimes keep sockets, namespaces and results.
 const OWN: [&str; 2] = ["/run", "/var/lib"];
@@ -192,8 +193,14 @@ fn parent(pid: u32) -> Option<u32> {
 /// Makes the calling thread's mounts its own and empties [`OWN`].
 fn mount_own() -> nix::Result<()> {
     const NONE: Option<&str> = None;
-    // mount --make-rslave /: what is unmounted outside goes here too, nothing of ours is seen outside
-    mount(NONE, "/", NONE, MsFlags::MS_SLAVE | MsFlags::MS_REC, NONE)?;
+    // mount --make-rprivate /: from now on neither side sees what the other mounts
+    mount(NONE, "/", NONE, MsFlags::MS_PRIVATE | MsFlags::MS_REC, NONE)?;
+    // umount --lazy /run/netns: or the namespaces that others have there would live as long as this machine
+    match umount2(NETNS_DIR, MntFlags::MNT_DETACH) {
+        // umount(2): it is no mount point, since nobody has made a namespace with ip(8) yet
+        Err(Errno::EINVAL) | Ok(()) => {}
+        Err(errno) => return Err(errno),
+    }
     for path in OWN {
         // mount -t tmpfs tmpfs PATH
         mount(

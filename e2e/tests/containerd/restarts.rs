@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use e2e::aftermath::{SOON, eventually};
 use e2e::cluster::DAEMON_PATIENCE;
 use e2e::node::Node;
 use e2e::probe::Patience;
@@ -18,8 +19,6 @@ use crate::sandbox::{Sandbox, address, at_once, pod};
 const M5_LARGE: &str = "m5.large";
 /// Sandboxes at once in a round.
 const ROUND: usize = 8;
-/// How long after its beginning a round is disturbed: plugins run then.
-const IN_THE_MIDDLE: Duration = Duration::from_millis(250);
 /// kubelet tries a pod again for as long as it is wanted.
 const KUBELET: Duration = Duration::from_secs(60);
 
@@ -57,16 +56,22 @@ fn sandboxes_come_and_go_while_berthd_is_stopped_and_killed() -> anyhow::Result<
     worker.nothing_left()
 }
 
-/// Does `work` while the daemon ends in the way of `end` and is started again.
+/// Does `work`; when the daemon knows of its first effect, it ends in the way of `end` and is started again.
 fn meanwhile<T>(
     worker: Worker<'_>,
     end: fn(&Node) -> anyhow::Result<()>,
     work: impl FnOnce() -> T,
 ) -> anyhow::Result<T> {
     let node = &worker.member.node;
+    let before = node.status()?.attachments.len();
     thread::scope(|scope| {
-        let disturbed = scope.spawn(|| {
-            thread::sleep(IN_THE_MIDDLE);
+        let disturbed = scope.spawn(move || {
+            // the first plugin has come through, the others have not
+            eventually("the round has begun", SOON, || {
+                let now = node.status()?.attachments.len();
+                ensure!(now != before, "still {now} attachments");
+                Ok(())
+            })?;
             end(node)?;
             node.start_daemon(DAEMON_PATIENCE)
         });

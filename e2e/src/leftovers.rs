@@ -21,8 +21,8 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// In front of a node's name in the name of its directory.
 const NODE_DIR: &str = "berth-";
 
-/// A group whose last process has just been killed is busy for a moment: so often is it tried again.
-const ATTEMPTS: u32 = 50;
+/// A group whose last process has just been killed is busy for a moment: it is tried again for ten seconds.
+const ATTEMPTS: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Removes what tests with names `label-...` left whose process is gone, and says so. Errors are returned together;

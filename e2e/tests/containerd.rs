@@ -23,3 +23,5 @@ mod packets;
 mod restarts;
 #[path = "containerd/sandbox.rs"]
 mod sandbox;
+#[path = "containerd/traces.rs"]
+mod traces;

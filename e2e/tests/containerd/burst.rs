@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::probe::Patience;
-use e2e::probe::sweep::{Leg, ping_all};
-
-use crate::fixture::{Bed, Worker};
-use crate::sandbox::{Sandbox, pod};
+use crate::fixture::Bed;
+use crate::sandbox::{Sandbox, answer, pod};
 
 /// 4 ENIs with 14 secondary addresses each: the sandboxes need three of them.
 const M5_XLARGE: &str = "m5.xlarge";
@@ -26,22 +23,6 @@ fn thirty_sandboxes_at_once_come_and_go() -> anyhow::Result<()> {
     worker.nothing_left()?;
     worker.given_back()?;
     worker.nothing_left()
-}
-
-/// Pings between the node and each of its pods, both ways.
-fn answer(worker: Worker<'_>, sandboxes: &[Sandbox]) -> anyhow::Result<()> {
-    let node = worker.member.node.netns();
-    let leg = |from, to| Leg {
-        name: "pod or node",
-        from,
-        to,
-    };
-    let mut legs = Vec::new();
-    for sandbox in sandboxes {
-        legs.push(leg(node, sandbox.address));
-        legs.push(leg(&sandbox.netns, worker.address()));
-    }
-    ping_all(&legs, Patience::USUAL).map(drop)
 }
 
 /// Prints how long RunPodSandbox took.

@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::cri::Cri;
 use crate::daemon::{self, CNI_BIN, CNI_CONF, Containerd, RESULTS, SANDBOXES};
 use crate::image::BUSYBOX;
+use crate::traces::{Kind, Traces};
 
 /// In front of all names of these tests: namespaces, directories, control groups.
 pub const LABEL: &str = "cri";
@@ -179,40 +180,53 @@ impl<'a> Worker<'a> {
     /// Waits until nothing of a sandbox is left on the node, wherever it may have been, and nothing of one is known.
     pub fn nothing_left(&self) -> anyhow::Result<()> {
         eventually("nothing left", SOON, || {
-            let known = self.cri().sandboxes()?;
-            ensure!(known.is_empty(), "containerd knows {known:?}");
-            self.no_processes_and_mounts()?;
-            for directory in [SANDBOXES, RESULTS] {
-                let names = names(&self.machine()?.path(directory))?;
-                ensure!(names.is_empty(), "{directory} has {names:?}");
-            }
-            let groups = cgroups_below(self.cgroup())?;
-            ensure!(groups.is_empty(), "control groups {groups:?}");
-            let changes = left_over(&self.member.node, &self.host.before.network)?;
-            let shown: Vec<_> = changes.iter().take(5).map(Change::to_string).collect();
-            ensure!(changes.is_empty(), "on the host: {}", shown.join("; "));
-            let attachments = self.member.node.status()?.attachments;
-            ensure!(attachments.is_empty(), "berthd knows {attachments:?}");
-            let tombstones = names(&self.member.node.tombstones())?;
-            ensure!(tombstones.is_empty(), "tombstones {tombstones:?}");
+            let traces = self.traces()?;
+            ensure!(traces.is_empty(), "{traces:?}");
             Ok(())
         })?;
         let cloud = self.cluster.cloud();
         self.member.settled(cloud, DAEMON_PATIENCE).map(drop)
     }
 
-    fn no_processes_and_mounts(&self) -> anyhow::Result<()> {
+    /// What there is of sandboxes on the node, by kind.
+    pub fn traces(&self) -> anyhow::Result<Traces> {
+        let machine = self.machine()?;
+        let node = &self.member.node;
+        let before = &self.host.before;
+        let paths = cgroups_below(self.cgroup())?;
+        let changes = left_over(node, &before.network)?;
+        let attachments = node.status()?.attachments;
+        let mut traces = Traces::default();
+        traces.add(Kind::Known, self.cri().sandboxes()?);
+        traces.add(Kind::Process, self.strangers()?);
+        traces.add(Kind::Mount, beyond(&before.mounts, machine.mounts()?));
+        traces.add(Kind::Namespace, names(&machine.path(SANDBOXES))?);
+        traces.add(Kind::Result, names(&machine.path(RESULTS))?);
+        traces.add(
+            Kind::Cgroup,
+            paths.iter().map(|path| path.display().to_string()),
+        );
+        traces.add(Kind::Network, changes.iter().map(Change::to_string));
+        traces.add(
+            Kind::Attachment,
+            attachments.into_iter().map(|one| one.container_id),
+        );
+        traces.add(Kind::Tombstone, names(&node.tombstones())?);
+        Ok(traces)
+    }
+
+    /// What runs beside the two daemons.
+    fn strangers(&self) -> anyhow::Result<Vec<String>> {
         let containerd = self.host.containerd().as_ref().map(Containerd::pid);
-        for process in self.machine()?.processes()? {
-            let is_daemon = process.command.ends_with(&format!("{BERTHD} run"));
-            let is_known = is_daemon || Some(process.pid) == containerd;
-            ensure!(is_known, "{} runs: {}", process.pid, process.command);
-        }
-        let mounts = self.machine()?.mounts()?;
-        let is_new = |mount: &&String| !self.host.before.mounts.contains(mount);
-        let new: Vec<_> = mounts.iter().filter(is_new).collect();
-        ensure!(new.is_empty(), "mounted: {new:?}");
-        Ok(())
+        let mut processes = self.machine()?.processes()?;
+        processes.retain(|process| {
+            let is_berthd = process.command.ends_with(&format!("{BERTHD} run"));
+            !is_berthd && Some(process.pid) != containerd
+        });
+        Ok(processes
+            .into_iter()
+            .map(|process| process.command)
+            .collect())
     }
 
     /// Waits until EC2 has back all addresses but the reserve, and all ENIs but the node's own. They are given back
@@ -294,8 +308,14 @@ fn is_installed() -> anyhow::Result<bool> {
     Ok(false)
 }
 
+/// The lines that are not in `before`.
+fn beyond(before: &[String], mut now: Vec<String>) -> Vec<String> {
+    now.retain(|line| !before.contains(line));
+    now
+}
+
 /// What is in a directory; a missing one is empty.
-fn names(dir: &Path) -> anyhow::Result<Vec<String>> {
+pub fn names(dir: &Path) -> anyhow::Result<Vec<String>> {
     if !dir.exists() {
         return Ok(Vec::new());
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::fixture::{Bed, Worker};
 use crate::sandbox::{EGRESS, INGRESS, Sandbox, at_once, pod, port};
+use crate::traces::OF_A_RUNNING_SANDBOX;
 
 const M5_LARGE: &str = "m5.large";
 /// Where the pods' servers listen.
@@ -43,6 +44,11 @@ fn containers_of_two_nodes_reach_each_other_and_their_host_ports_are_open() -> a
                 container,
             });
         }
+    }
+    // what is asked at the end can be answered with yes
+    for index in 0..2 {
+        let traces = bed.worker(index).traces()?;
+        ensure!(traces.kinds() == OF_A_RUNNING_SANDBOX, "{traces:?}");
     }
     everybody_answers_everybody(&pods)?;
     host_ports_are_open(&bed, &pods)?;

@@ -8,17 +8,17 @@ use anyhow::ensure;
 use e2e::aftermath::{SOON, eventually};
 use e2e::cluster::DAEMON_PATIENCE;
 use e2e::node::Node;
-use e2e::probe::Patience;
-use e2e::probe::sweep::{Leg, ping_all};
 
 use crate::cri::messages::PodSandboxConfig;
 use crate::daemon::Containerd;
-use crate::fixture::{Bed, Worker};
-use crate::sandbox::{Sandbox, address, at_once, pod};
+use crate::fixture::{Bed, Worker, names};
+use crate::sandbox::{Sandbox, address, answer, at_once, distinct, pod};
 
 const M5_LARGE: &str = "m5.large";
 /// Sandboxes at once in a round.
 const ROUND: usize = 8;
+/// An absence for which no ADD fails: the plugin looks for a daemon for 5 s.
+const BRIDGED: Duration = Duration::from_secs(4);
 /// kubelet tries a pod again for as long as it is wanted.
 const KUBELET: Duration = Duration::from_secs(60);
 
@@ -37,31 +37,38 @@ fn sandboxes_come_and_go_while_berthd_is_stopped_and_killed() -> anyhow::Result<
         return Ok(());
     };
     let worker = bed.worker(0);
-    let mut rounds = Vec::new();
+    let mut rounds: Vec<Vec<Sandbox>> = Vec::new();
     for (number, end) in [stop, kill].into_iter().enumerate() {
         let configs: Vec<_> = (0..ROUND)
             .map(|pod_number| pod(worker, &format!("pod-{number}-{pod_number}")))
             .collect();
-        let sandboxes = meanwhile(worker, end, || {
+        let (away, came) = meanwhile(worker, end, || {
             at_once(configs, |config| until_up(worker, config))
         })?;
-        rounds.push(sandboxes.into_iter().collect::<anyhow::Result<Vec<_>>>()?);
+        let came = came.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+        let repeated: u32 = came.iter().map(|(_, repeated)| repeated).sum();
+        ensure!(
+            repeated == 0 || away > BRIDGED,
+            "away for {away:?}, yet {repeated} attempts failed"
+        );
+        rounds.push(came.into_iter().map(|(sandbox, _)| sandbox).collect());
     }
-    let all: Vec<&Sandbox> = rounds.iter().flatten().collect();
-    answer(worker, &all)?;
-    distinct(&all)?;
+    answer(worker, rounds.iter().flatten())?;
+    distinct(rounds.iter().flatten())?;
     for (round, end) in rounds.into_iter().zip([kill, stop]) {
-        meanwhile(worker, end, || Sandbox::end_all(worker, round))??;
+        let (_, went) = meanwhile(worker, end, || Sandbox::end_all(worker, round))?;
+        went?;
     }
     worker.nothing_left()
 }
 
-/// Does `work`; when the daemon knows of its first effect, it ends in the way of `end` and is started again.
+/// Does `work`; when the daemon knows of its first effect, it ends in the way of `end` and is started again. Also
+/// returns how long it was away.
 fn meanwhile<T>(
     worker: Worker<'_>,
     end: fn(&Node) -> anyhow::Result<()>,
     work: impl FnOnce() -> T,
-) -> anyhow::Result<T> {
+) -> anyhow::Result<(Duration, T)> {
     let node = &worker.member.node;
     let before = node.status()?.attachments.len();
     thread::scope(|scope| {
@@ -72,27 +79,31 @@ fn meanwhile<T>(
                 ensure!(now != before, "still {now} attachments");
                 Ok(())
             })?;
+            let since = Instant::now();
             end(node)?;
-            node.start_daemon(DAEMON_PATIENCE)
+            node.start_daemon(DAEMON_PATIENCE)?;
+            Ok(since.elapsed())
         });
         let done = work();
-        disturbed.join().expect("the disturbance panicked")?;
-        Ok(done)
+        let away: anyhow::Result<Duration> = disturbed.join().expect("the disturbance panicked");
+        Ok((away?, done))
     })
 }
 
-/// As kubelet: a failed RunPodSandbox is tried again, with the next number of attempt.
-fn until_up(worker: Worker<'_>, mut config: PodSandboxConfig) -> anyhow::Result<Sandbox> {
+/// As kubelet: a failed RunPodSandbox is tried again, with the next number of attempt. Also returns how many failed.
+fn until_up(worker: Worker<'_>, mut config: PodSandboxConfig) -> anyhow::Result<(Sandbox, u32)> {
     let started = Instant::now();
+    let mut failed = 0;
     loop {
         let error = match Sandbox::run(worker, config.clone()) {
-            Ok(sandbox) => return Ok(sandbox),
+            Ok(sandbox) => return Ok((sandbox, failed)),
             Err(error) => error,
         };
         ensure!(started.elapsed() < KUBELET, "{error:#}");
         eprintln!("tried again: {error:#}");
+        failed += 1;
         if let Some(metadata) = &mut config.metadata {
-            metadata.attempt += 1;
+            metadata.attempt = failed;
         }
     }
 }
@@ -111,11 +122,11 @@ fn containerd_finds_its_sandboxes_and_their_network_again() -> anyhow::Result<()
             let found: Ipv4Addr = address(worker, &sandbox.id)?;
             ensure!(found == sandbox.address, "{found} was {}", sandbox.address);
         }
-        answer(worker, &sandboxes.iter().collect::<Vec<_>>())?;
+        answer(worker, &sandboxes)?;
         // the network works on: one goes that was made before the restart, one comes
         sandboxes.remove(0).end(worker)?;
         sandboxes.push(Sandbox::run(worker, pod(worker, &format!("new-{number}")))?);
-        distinct(&sandboxes.iter().collect::<Vec<_>>())?;
+        distinct(&sandboxes)?;
     }
     Sandbox::end_all(worker, sandboxes)?;
     worker.nothing_left()
@@ -133,40 +144,16 @@ fn a_sandbox_that_is_stopped_without_berthd_is_cleaned_up_by_the_next() -> anyho
     let id = gone.id.clone();
     node.kill_daemon()?;
     gone.end(worker)?;
-    let notes: Vec<_> = std::fs::read_dir(node.tombstones())?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<std::io::Result<_>>()?;
+    let notes = names(&node.tombstones())?;
     ensure!(
         notes.iter().any(|name| name.contains(&id)),
         "no tombstone of {id} among {notes:?}"
     );
     node.start_daemon(DAEMON_PATIENCE)?;
-    answer(worker, &[&stays])?;
+    answer(worker, [&stays])?;
     // the name is free at once: a StatefulSet's pod comes again under it
     let again = Sandbox::run(worker, pod(worker, "gone"))?;
-    answer(worker, &[&stays, &again])?;
+    answer(worker, [&stays, &again])?;
     Sandbox::end_all(worker, vec![stays, again])?;
     worker.nothing_left()
-}
-
-/// Pings from the node to each sandbox.
-fn answer(worker: Worker<'_>, sandboxes: &[&Sandbox]) -> anyhow::Result<()> {
-    let legs: Vec<_> = sandboxes
-        .iter()
-        .map(|sandbox| Leg {
-            name: "the node",
-            from: worker.member.node.netns(),
-            to: sandbox.address,
-        })
-        .collect();
-    ping_all(&legs, Patience::USUAL).map(drop)
-}
-
-fn distinct(sandboxes: &[&Sandbox]) -> anyhow::Result<()> {
-    let mut addresses: Vec<_> = sandboxes.iter().map(|sandbox| sandbox.address).collect();
-    addresses.sort();
-    let all = addresses.len();
-    addresses.dedup();
-    ensure!(addresses.len() == all, "some share one of {addresses:?}");
-    Ok(())
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use e2e::netns::Netns;
+use e2e::probe::Patience;
+use e2e::probe::sweep::{Leg, ping_all};
 use serde_json::Value;
 
 use crate::cri::messages::{
@@ -84,14 +86,7 @@ impl Sandbox {
     ) -> anyhow::Result<Vec<Self>> {
         let results = at_once(configs, |config| Self::run(worker, config));
         let sandboxes = results.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-        let mut addresses: Vec<_> = sandboxes.iter().map(|sandbox| sandbox.address).collect();
-        addresses.sort();
-        addresses.dedup();
-        ensure!(
-            addresses.len() == sandboxes.len(),
-            "some of {} sandboxes share an address: {addresses:?}",
-            sandboxes.len()
-        );
+        distinct(&sandboxes)?;
         Ok(sandboxes)
     }
 
@@ -145,6 +140,36 @@ pub fn address(worker: Worker<'_>, id: &str) -> anyhow::Result<Ipv4Addr> {
     let ip = status.network.context("no network")?.ip;
     ip.parse()
         .with_context(|| format!("sandbox {id} has the address {ip:?}"))
+}
+
+/// Whether each has an address of its own.
+pub fn distinct<'a>(sandboxes: impl IntoIterator<Item = &'a Sandbox>) -> anyhow::Result<()> {
+    let mut addresses: Vec<_> = sandboxes.into_iter().map(|one| one.address).collect();
+    addresses.sort();
+    let all = addresses.len();
+    addresses.dedup();
+    ensure!(
+        addresses.len() == all,
+        "{all} sandboxes share {addresses:?}"
+    );
+    Ok(())
+}
+
+/// Pings between the node and each of its sandboxes, both ways.
+pub fn answer<'a>(
+    worker: Worker<'_>,
+    sandboxes: impl IntoIterator<Item = &'a Sandbox>,
+) -> anyhow::Result<()> {
+    let node = worker.member.node.netns();
+    let leg = |name, from, to| Leg { name, from, to };
+    let both = |one: &'a Sandbox| {
+        [
+            leg("the node", node, one.address),
+            leg("a sandbox", &one.netns, worker.address()),
+        ]
+    };
+    let legs: Vec<_> = sandboxes.into_iter().flat_map(both).collect();
+    ping_all(&legs, Patience::USUAL).map(drop)
 }
 
 /// Does something with each of many, a thread each.

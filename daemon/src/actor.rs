@@ -6,7 +6,7 @@
 //!
 //! `add`, `del`, `check` and `gc` hold the verbs, `sweep` what becomes of DELs that never come, `planner` what is asked of
 //! EC2, `layout` when the node is laid out, `repair` that it stays so, `startup` and `recovery` how a node and its pods are
-//! got to know, `effects` what touches the world.
+//! got to know, `vpc` what may change around them, `effects` what touches the world.
 
 mod add;
 mod check;
@@ -25,6 +25,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod translate;
+mod vpc;
 
 pub use effects::Ports;
 pub use handle::{Handle, Stopped};
@@ -55,6 +56,7 @@ use layout::Layouts;
 use recovery::Recovery;
 use repair::Repairs;
 use sweep::Sweep;
+use vpc::SecurityGroups;
 
 /// How many events are taken in before their checkpoint is written: a burst shares one write, but nobody waits for ever.
 const TURN: usize = 256;
@@ -121,6 +123,7 @@ pub struct Actor {
     recovery: Recovery,
     sweep: Sweep,
     repairs: Repairs,
+    groups: SecurityGroups,
     reasons: Vec<Reason>,
     wake_at: Option<Timestamp>,
     metrics: Metrics,
@@ -297,6 +300,8 @@ impl Actor {
             Effect::PodsCompared(result) => self.pods_compared(result),
             Effect::Performed { id, outcome } => self.performed(id, outcome),
             Effect::Identified(result) => self.identified(result),
+            Effect::Refreshed(result) => self.refreshed(result),
+            Effect::Regrouped { groups, results } => self.regrouped(&groups, results),
             Effect::Observed(result) => self.observed(result),
             Effect::Swept { clean } => self.swept(clean),
             Effect::Retry(what) => self.retry(what),

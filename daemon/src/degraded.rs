@@ -18,14 +18,20 @@ pub enum Feature {
     Introspection,
     /// How many addresses the node's subnet has left.
     SubnetFreeAddresses,
+    /// Noticing that the VPC's CIDRs or the primary ENI's security groups have changed.
+    VpcChanges,
+    /// Giving ENIs the primary's security groups.
+    SecurityGroups,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 5] = [
         Self::Metrics,
         Self::Introspection,
         Self::SubnetFreeAddresses,
+        Self::VpcChanges,
+        Self::SecurityGroups,
     ];
 
     /// Its name, for tools.
@@ -34,6 +40,8 @@ impl Feature {
             Self::Metrics => "metrics",
             Self::Introspection => "introspection",
             Self::SubnetFreeAddresses => "subnet-free-addresses",
+            Self::VpcChanges => "vpc-changes",
+            Self::SecurityGroups => "security-groups",
         }
     }
 }

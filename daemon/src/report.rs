@@ -138,7 +138,8 @@ impl fmt::Display for ReasonReport {
 /// One feature that does not work at present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DegradedReport {
-    /// Its name, as in the metrics: `metrics`, `introspection`, `subnet-free-addresses`.
+    /// Its name, as in the metrics: `metrics`, `introspection`, `subnet-free-addresses`, `vpc-changes`,
+    /// `security-groups`.
     pub feature: String,
     /// Why, one line.
     pub message: String,

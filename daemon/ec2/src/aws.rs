@@ -219,6 +219,22 @@ impl Ec2 for AwsEc2 {
         Ok(())
     }
 
+    async fn set_security_groups(&self, eni: &str, groups: &[String]) -> Result<(), Ec2Error> {
+        let action = Action::ModifyNetworkInterfaceAttribute;
+        let sending = Sending::new(action);
+        self.client(action)
+            .await?
+            .modify_network_interface_attribute()
+            .network_interface_id(eni)
+            .set_groups(some(groups))
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        Ok(())
+    }
+
     async fn assign_private_ip_addresses(
         &self,
         eni: &str,

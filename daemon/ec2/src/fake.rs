@@ -261,6 +261,16 @@ impl Ec2 for FakeEc2 {
         .await
     }
 
+    async fn set_security_groups(&self, eni: &str, groups: &[String]) -> Result<(), Ec2Error> {
+        let target = format!("{eni} {}", groups.join(","));
+        self.call(Action::ModifyNetworkInterfaceAttribute, target, |world| {
+            world.cloud.set_security_groups(eni, groups)?;
+            world.record();
+            Ok(())
+        })
+        .await
+    }
+
     async fn assign_private_ip_addresses(
         &self,
         eni: &str,

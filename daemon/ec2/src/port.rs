@@ -26,6 +26,8 @@ pub trait Ec2: Send + Sync {
     ) -> Result<String, Ec2Error>;
     /// `ModifyNetworkInterfaceAttribute` with delete-on-termination true.
     async fn set_delete_on_termination(&self, eni: &str, attachment: &str) -> Result<(), Ec2Error>;
+    /// `ModifyNetworkInterfaceAttribute` with these security groups instead of those it has.
+    async fn set_security_groups(&self, eni: &str, groups: &[String]) -> Result<(), Ec2Error>;
     /// `AssignPrivateIpAddresses` by count; answers the newly assigned addresses only.
     async fn assign_private_ip_addresses(
         &self,
@@ -109,6 +111,8 @@ pub struct NetworkInterface {
     pub secondary_addresses: Vec<Ipv4Addr>,
     /// Delegated /28 prefixes.
     pub prefixes: Vec<Ipv4Net>,
+    /// Security groups.
+    pub security_groups: Vec<String>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// Where it is attached, if it is.

@@ -276,6 +276,8 @@ pub struct DescribedEni {
     pub interface_type: String,
     /// Its description.
     pub description: String,
+    /// Its security groups.
+    pub security_groups: Vec<String>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Its attachment to this instance, if attached.

@@ -88,6 +88,7 @@ mod tests {
             prefixes: vec![],
             interface_type: interface_type.into(),
             description: String::new(),
+            security_groups: vec![],
             tags: tags
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_cni::contract::{self, CheckRequest};
-use ec2::{CreateNetworkInterface, Describe, Ec2, InstanceLimits, Metadata};
+use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, InstanceLimits, Metadata};
 use ipam::action::Described;
 use ipam::ownership::{Claims, INSTANCE_TAG};
 use ipam::{AttachmentKey, EniId, IntentId, Outcome};
@@ -101,6 +101,13 @@ pub(super) enum Effect {
     Performed { id: IntentId, outcome: Outcome },
     /// Instance metadata and the type's limits, or why not.
     Identified(Result<Identified, String>),
+    /// The same once more, since some of it may change.
+    Refreshed(Result<Identified, String>),
+    /// These security groups were set on ENIs, or not.
+    Regrouped {
+        groups: Vec<String>,
+        results: Vec<(EniId, Result<(), Ec2Error>)>,
+    },
     /// Links that no state named are gone, or one of them could not be removed.
     Swept { clean: bool },
     /// The pods that the kernel has now.
@@ -179,7 +186,11 @@ pub(super) async fn identify(ports: Ports, known: Option<NodeFacts>) -> Effect {
     Effect::Identified(identified(&ports, known).await)
 }
 
-async fn identified(ports: &Ports, known: Option<NodeFacts>) -> Result<Identified, String> {
+/// See [`identify`].
+pub(super) async fn identified(
+    ports: &Ports,
+    known: Option<NodeFacts>,
+) -> Result<Identified, String> {
     let identity = ports.metadata.identity().await.map_err(|e| e.to_string())?;
     let interfaces = ports
         .metadata

@@ -160,6 +160,7 @@ impl Actor {
             _ => info!(id = id.0, %action, "pool action done"),
         }
         let now = self.now();
+        self.note_groups(&outcome);
         self.note(Event::Finished { id, outcome, now });
         self.changed();
         // What a Describe tells may name the ENIs of lost pods, or complete the layout.

@@ -17,6 +17,7 @@ use super::layout::Layouts;
 use super::recovery::Recovery;
 use super::repair::Repairs;
 use super::sweep::Sweep;
+use super::vpc::SecurityGroups;
 use super::{Actor, Handle, translate};
 use crate::degraded::Degraded;
 use crate::metrics::Metrics;
@@ -108,6 +109,7 @@ impl Start {
             layouts: Layouts::default(),
             sweep: Sweep::default(),
             repairs: Repairs::default(),
+            groups: SecurityGroups::default(),
             reasons: Vec::new(),
             wake_at: None,
             metrics: self.metrics.clone(),
@@ -171,6 +173,7 @@ impl Actor {
         self.retry(Retry::Identify);
         self.listen();
         self.compare_later();
+        self.refresh_later();
     }
 
     pub(super) fn retry(&mut self, what: Retry) {

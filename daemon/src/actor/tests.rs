@@ -23,4 +23,5 @@ mod restart;
 mod stop;
 mod strangers;
 mod sweep;
+mod vpc;
 mod waiting;

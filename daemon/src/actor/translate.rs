@@ -183,6 +183,7 @@ pub(super) fn described(
         prefixes: eni.prefixes.clone(),
         interface_type: eni.interface_type.clone(),
         description: eni.description.clone(),
+        security_groups: eni.security_groups.clone(),
         tags: eni.tags.clone(),
         attachment,
     })

@@ -68,6 +68,12 @@ impl<E: Ec2> Ec2 for CountedEc2<E> {
             .await
     }
 
+    async fn set_security_groups(&self, eni: &str, groups: &[String]) -> Result<(), Ec2Error> {
+        let call = self.inner.set_security_groups(eni, groups);
+        self.count(Action::ModifyNetworkInterfaceAttribute, call)
+            .await
+    }
+
     async fn assign_private_ip_addresses(
         &self,
         eni: &str,

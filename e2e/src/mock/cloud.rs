@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
 pub(crate) use self::inner::Inner;
@@ -171,6 +172,23 @@ impl Cloud {
         })?;
         self.inner.rewire(&eni.id).await?;
         Ok(eni)
+    }
+
+    /// The VPC's CIDRs are these from now on; the packets' way stays as it is.
+    pub fn set_vpc_cidrs(&self, cidrs: &[Ipv4Net]) -> Result<(), CloudError> {
+        Ok(self.inner.change(|state| {
+            state.vpc_cidrs = cidrs.to_vec();
+            Ok(())
+        })?)
+    }
+
+    /// Somebody makes a security group and gives it to an ENI instead of those that it has; its id.
+    pub fn regroup(&self, eni: &str, name: &str) -> Result<String, CloudError> {
+        Ok(self.inner.change(|state| {
+            let group = state.create_group(name);
+            state.set_groups(eni, std::slice::from_ref(&group))?;
+            Ok(group)
+        })?)
     }
 
     /// Somebody else takes so many addresses of a subnet (none for the first one) with an ENI that is attached to

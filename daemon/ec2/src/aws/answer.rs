@@ -98,6 +98,11 @@ pub(super) fn network_interface(
             .iter()
             .map(prefix)
             .collect::<Result<_, _>>()?,
+        security_groups: eni
+            .groups()
+            .iter()
+            .filter_map(|group| group.group_id().map(str::to_owned))
+            .collect(),
         tags: tags(&reader, eni.tag_set())?,
         attachment: eni
             .attachment()

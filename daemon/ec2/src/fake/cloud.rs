@@ -62,6 +62,7 @@ impl Cloud {
             primary_address: Some(primary_address),
             secondary_addresses: addresses,
             prefixes: Vec::new(),
+            security_groups: self.setup.security_groups.clone(),
             tags: BTreeMap::new(),
             attachment: None,
         };
@@ -183,6 +184,16 @@ impl Cloud {
             }
             _ => Err(refuse(action, "InvalidAttachmentID.NotFound", attachment)),
         }
+    }
+
+    pub(super) fn set_security_groups(
+        &mut self,
+        id: &str,
+        groups: &[String],
+    ) -> Result<(), Ec2Error> {
+        let action = Action::ModifyNetworkInterfaceAttribute;
+        self.get(action, id)?.security_groups = groups.to_vec();
+        Ok(())
     }
 
     pub(super) fn assign(&mut self, id: &str, count: u32) -> Result<Vec<Ipv4Addr>, Ec2Error> {

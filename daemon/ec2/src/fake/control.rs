@@ -96,6 +96,24 @@ impl FakeEc2 {
         self.world().metadata.lag = age;
     }
 
+    /// The VPC has these CIDRs from now on.
+    pub fn set_vpc_cidrs(&self, cidrs: &[ipnet::Ipv4Net]) {
+        self.world().cloud.setup.vpc_cidrs = cidrs.to_vec();
+    }
+
+    /// Somebody gives the primary ENI these security groups.
+    pub fn set_primary_security_groups(&self, groups: &[&str]) {
+        let mut world = self.world();
+        let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        world.cloud.setup.security_groups.clone_from(&groups);
+        if let Some(primary) = world.cloud.primary().map(|primary| primary.id.clone())
+            && let Some(primary) = world.cloud.enis.get_mut(&primary)
+        {
+            primary.security_groups = groups;
+        }
+        world.record();
+    }
+
     // Faults. Those of EC2: queued ones first, one a call, then the standing one.
 
     /// The next `times` calls of `action` fail with `kind`, before any effect.

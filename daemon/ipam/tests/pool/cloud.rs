@@ -350,6 +350,7 @@ impl Cloud {
                 prefixes: Vec::new(),
                 interface_type: e.interface_type.to_owned(),
                 description: String::new(),
+                security_groups: Vec::new(),
                 tags: e.tags.clone(),
                 attachment: e.attachment.clone(),
             })

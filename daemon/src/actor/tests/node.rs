@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -38,17 +38,20 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// Long enough for a healthy node to have done all it wants to do.
 pub const A_WHILE: Duration = Duration::from_secs(10);
 
-/// Time by tokio's clock, which the tests pause. The machine booted a while before, in November 2023.
-#[derive(Clone, Copy)]
-struct PausedClock(Instant);
+/// Time by tokio's clock, which the tests pause. The machine booted a while before; its wall clock can be set.
+#[derive(Clone)]
+struct PausedClock {
+    since: Instant,
+    wall: Arc<Mutex<Duration>>,
+}
 
 impl Clock for PausedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_secs(1_000).after(self.0.elapsed())
+        Timestamp::from_secs(1_000).after(self.since.elapsed())
     }
 
     fn wall(&self) -> Duration {
-        Duration::from_secs(1_700_000_000) + self.0.elapsed()
+        *self.wall.lock().unwrap() + self.since.elapsed()
     }
 }
 
@@ -125,7 +128,11 @@ impl Node {
             metrics: Metrics::new().unwrap(),
             sandboxes: FakeSandboxes::default(),
             settings: Arc::new(Settings::read(&settings).unwrap()),
-            clock: PausedClock(Instant::now()),
+            clock: PausedClock {
+                since: Instant::now(),
+                // November 2023.
+                wall: Arc::new(Mutex::new(Duration::from_secs(1_700_000_000))),
+            },
             boot_id: "boot-1".to_owned(),
             starts: 0,
             mortality: usize::MAX,
@@ -164,7 +171,7 @@ impl Node {
                 metadata: Arc::new(self.cloud.clone()),
                 dataplane: Arc::new(self.kernel.clone()),
                 sandboxes: Arc::new(self.sandboxes.clone()),
-                clock: Arc::new(self.clock),
+                clock: Arc::new(self.clock.clone()),
             },
             store: StoreHandle::start(session),
             state,
@@ -198,6 +205,11 @@ impl Node {
         self.daemon
             .as_ref()
             .is_some_and(|daemon| !daemon.actor.is_finished())
+    }
+
+    /// Somebody sets the wall clock.
+    pub fn set_wall_clock(&self, to: Duration) {
+        *self.clock.wall.lock().unwrap() = to;
     }
 
     /// kill -9.

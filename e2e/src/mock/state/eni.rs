@@ -145,6 +145,13 @@ impl State {
         Ok(())
     }
 
+    /// A security group of that name (CreateSecurityGroup); its id.
+    pub fn create_group(&mut self, name: &str) -> String {
+        let id = self.seed.id("sg");
+        self.groups.insert(id.clone(), name.to_owned());
+        id
+    }
+
     /// Sets the security groups (ModifyNetworkInterfaceAttribute).
     pub fn set_groups(&mut self, id: &str, groups: &[String]) -> Result<(), Refusal> {
         self.eni(id)?;

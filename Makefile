@@ -58,3 +58,4 @@ clean: ## remove what was built
 
 ci: lint test demo doc ## what CI runs
 	@scripts/check-plugin $(BIN)/berth-cni
+	@scripts/check-monitoring

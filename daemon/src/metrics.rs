@@ -4,6 +4,8 @@
 //! when somebody asks. Names, labels and units are in docs/metrics.md, which a test compares.
 
 mod calls;
+#[cfg(test)]
+mod documentation;
 mod gauges;
 #[cfg(test)]
 mod tests;
@@ -17,12 +19,11 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::dataplane::Object;
 use crate::report::Report;
 
 pub use calls::CountedEc2;
 pub use writes::CountedStore;
-
-use crate::dataplane::Object;
 
 /// From a socket round trip on an idle node (milliseconds) to kubelet's patience (30 s).
 const CNI_BUCKETS: &[f64] = &[

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "lifecycle/admin.rs"]
+mod admin;
 #[path = "lifecycle/chained.rs"]
 mod chained;
 #[path = "lifecycle/checkpoint.rs"]

@@ -1,8 +1,8 @@
 //! What a killed test leaves, found by the process id in its names and removed: namespaces, control groups, files.
 //!
 //! Only names that begin with a given label and bear the id of a process that is gone. Directories that a failed test
-//! has kept on purpose, and said so, stay. Processes and mounts are not
-//! looked for: those that would stay run in a [`crate::machine::Machine`], which ends with the test.
+//! has kept on purpose, and said so, stay. Processes and mounts are not looked for: those that would stay run in a
+//! [`crate::machine::Machine`], which ends with the test.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -26,6 +26,14 @@ const OWN: [&str; 2] = ["/run", "/var/lib"];
 /// ignored the kernel reaps what is left to it (wait(2)); dash cannot ignore that signal, env(1) can.
 const INIT: &str = "mount -t proc proc /proc && echo up && exec env --ignore-signal=CHLD cat";
 
+/// Whether a path of the outside cannot be reached inside, which a program or its files then must not be at.
+#[must_use]
+pub fn hides(path: &Path) -> bool {
+    // a path that cannot be resolved is missing on both sides
+    let path = fs::canonicalize(path).unwrap_or_default();
+    OWN.iter().any(|own| path.starts_with(own))
+}
+
 /// Processes and mounts of one node. Dropping it ends all of them.
 #[derive(Debug)]
 pub struct Machine {
@@ -53,7 +61,7 @@ impl Machine {
             .args(["-c", INIT])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        // nsenter --net=PATH unshare --mount --propagation slave --pid --fork sh -c INIT
+        // nsenter --net=PATH unshare --mount --pid --fork sh -c INIT
         let init = netns.run(|| {
             unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
             mount_own()?;

@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use self::daemon::Daemon;
 use self::pod::Pod;
-use self::programs::{BERTH_CNI, BERTHD, cni_path, find};
+use self::programs::{BERTH_CNI, BERTHD, bin_dir, cni_path, find};
 use self::status::Status;
-use crate::machine::Machine;
+use crate::machine::{Machine, hides};
 use crate::netns::{Netns, output};
 use crate::runtime::Runtime;
 use crate::runtime::attachment::{Attachment, PortMapping, random_container_id};
@@ -99,8 +99,11 @@ impl Node {
     /// else is started in there ends with the node.
     ///
     /// # Errors
-    /// As [`Machine::boot`].
+    /// As [`Machine::boot`]; or a machine would hide berth's programs or the node's files.
     pub fn boot(&mut self) -> anyhow::Result<&Machine> {
+        for path in [&self.dir, &bin_dir()] {
+            ensure!(!hides(path), "{} is hidden in a machine", path.display());
+        }
         Ok(self.machine.insert(Machine::boot(&self.netns)?))
     }
 

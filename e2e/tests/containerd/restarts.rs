@@ -13,6 +13,7 @@ use crate::cri::messages::PodSandboxConfig;
 use crate::daemon::Containerd;
 use crate::fixture::{Bed, Worker, names};
 use crate::sandbox::{Sandbox, address, answer, at_once, distinct, pod};
+use crate::traces::Kind;
 
 const M5_LARGE: &str = "m5.large";
 /// Sandboxes at once in a round.
@@ -62,11 +63,24 @@ fn sandboxes_come_and_go_while_berthd_is_stopped_and_killed() -> anyhow::Result<
     worker.nothing_left()
 }
 
-/// Does `work`; when the daemon knows of its first effect, it ends in the way of `end` and is started again. Also
-/// returns how long it was away.
+/// Does `work` while `berthd` ends in the way of `end` and is started again.
 fn meanwhile<T>(
     worker: Worker<'_>,
     end: fn(&Node) -> anyhow::Result<()>,
+    work: impl FnOnce() -> T,
+) -> anyhow::Result<(Duration, T)> {
+    let node = &worker.member.node;
+    let restart = || {
+        end(node)?;
+        node.start_daemon(DAEMON_PATIENCE)
+    };
+    while_disturbed(worker, restart, work)
+}
+
+/// Does `work`, and `disturbance` when the daemon knows of the work's first effect. Also returns how long the latter took.
+fn while_disturbed<T>(
+    worker: Worker<'_>,
+    disturbance: impl FnOnce() -> anyhow::Result<()> + Send,
     work: impl FnOnce() -> T,
 ) -> anyhow::Result<(Duration, T)> {
     let node = &worker.member.node;
@@ -80,13 +94,12 @@ fn meanwhile<T>(
                 Ok(())
             })?;
             let since = Instant::now();
-            end(node)?;
-            node.start_daemon(DAEMON_PATIENCE)?;
+            disturbance()?;
             Ok(since.elapsed())
         });
         let done = work();
-        let away: anyhow::Result<Duration> = disturbed.join().expect("the disturbance panicked");
-        Ok((away?, done))
+        let took: anyhow::Result<Duration> = disturbed.join().expect("the disturbance panicked");
+        Ok((took?, done))
     })
 }
 
@@ -130,6 +143,43 @@ fn containerd_finds_its_sandboxes_and_their_network_again() -> anyhow::Result<()
     }
     Sandbox::end_all(worker, sandboxes)?;
     worker.nothing_left()
+}
+
+#[test]
+fn sandboxes_that_containerd_was_killed_over_are_stopped_without_a_trace_in_berth()
+-> anyhow::Result<()> {
+    let Some(bed) = Bed::start("halfway", M5_LARGE, 1)? else {
+        return Ok(());
+    };
+    let worker = bed.worker(0);
+    let configs: Vec<_> = (0..ROUND)
+        .map(|number| pod(worker, &format!("pod-{number}")))
+        .collect();
+    let (_, came) = while_disturbed(
+        worker,
+        || worker.restart_containerd(Containerd::kill),
+        || at_once(configs, |config| Sandbox::run(worker, config)),
+    )?;
+    let lost = came.iter().filter(|result| result.is_err()).count();
+    ensure!(lost > 0, "containerd was killed too late");
+    // kubelet stops whatever it does not know to be running
+    for id in worker.cri().sandboxes()? {
+        worker.cri().stop(&id)?;
+        worker.cri().remove(&id)?;
+    }
+    // containerd forgets namespaces that it had made and not yet recorded; nobody was asked to attach those
+    eventually("nothing left but namespaces", SOON, || {
+        let traces = worker.traces()?;
+        let of_containerd = [Kind::Namespace, Kind::Mount];
+        let mut kinds = traces.kinds();
+        kinds.retain(|kind| !of_containerd.contains(kind));
+        ensure!(kinds.is_empty(), "{traces:?}");
+        Ok(())
+    })?;
+    // and the node works on
+    let next = Sandbox::run(worker, pod(worker, "pod-0"))?;
+    answer(worker, [&next])?;
+    next.end(worker)
 }
 
 #[test]

@@ -132,6 +132,8 @@ pub struct Actor {
     known: watch::Sender<Option<NodeFacts>>,
     /// Unix seconds.
     started_at: u64,
+    /// What the last step of getting to know the node met, if it failed.
+    start_failure: Option<String>,
     stopping: Option<Timestamp>,
 }
 

@@ -139,6 +139,7 @@ impl Actor {
                 if self.laid_out {
                     self.doubt_later(parts);
                 } else {
+                    self.start_failure = Some(error.to_string());
                     self.retry_later(Retry::LayOut);
                 }
                 return;

@@ -69,6 +69,7 @@ impl Actor {
             Ok(pods) => pods,
             Err(error) => {
                 warn!(%error, "pods in the kernel not read");
+                self.start_failure = Some(error.to_string());
                 return self.retry_later(Retry::Observe);
             }
         };

@@ -83,7 +83,7 @@ impl Actor {
             started_at: self.started_at,
             written_at: self.ports.clock.wall().as_secs(),
             serving: self.not_serving().is_none(),
-            not_serving: self.not_serving().map(str::to_owned),
+            not_serving: self.not_serving(),
             max_enis: limits.map_or(0, |l| l.enis),
             addresses_per_eni: limits.map_or(0, |l| l.slots_per_eni),
             enis: self.pool.enis().map(|eni| self.eni_report(eni)).collect(),
@@ -121,18 +121,22 @@ impl Actor {
     }
 
     /// Why no ADD can be served, whatever addresses there are.
-    fn not_serving(&self) -> Option<&'static str> {
-        if self.stopping.is_some() {
-            Some("it stops")
+    fn not_serving(&self) -> Option<String> {
+        let why = if self.stopping.is_some() {
+            return Some("it stops".to_owned());
         } else if self.facts.is_none() {
-            Some("instance metadata has not said yet which node this is")
+            "instance metadata has not said yet which node this is"
         } else if !self.recovery.done {
-            Some("the pods that live here are still being looked for")
+            "the pods that live here are still being looked for"
         } else if !self.laid_out {
-            Some("the node's rules, tables and links are not laid out yet")
+            "the node's rules, tables and links are not laid out yet"
         } else {
-            None
-        }
+            return None;
+        };
+        Some(match &self.start_failure {
+            Some(failure) => format!("{why}: {failure}"),
+            None => why.to_owned(),
+        })
     }
 
     fn told(&self, reason: &Reason) -> ReasonReport {

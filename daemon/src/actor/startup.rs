@@ -116,6 +116,7 @@ impl Start {
             degraded: self.degraded,
             known,
             started_at,
+            start_failure: None,
             stopping: None,
         };
         (actor, Handle::new(sender, self.metrics, node))
@@ -200,11 +201,13 @@ impl Actor {
     pub(super) fn identified(&mut self, result: Result<Identified, String>) {
         let facts = match result {
             Ok(identified) => {
+                self.start_failure = None;
                 self.attached = identified.attached;
                 identified.facts
             }
             Err(error) => {
                 warn!(%error, "node not identified");
+                self.start_failure = Some(error);
                 return self.retry_later(Retry::Identify);
             }
         };

@@ -19,6 +19,7 @@ mod node;
 mod reasons;
 mod recovery;
 mod repair;
+mod reporting;
 mod restart;
 mod stop;
 mod strangers;

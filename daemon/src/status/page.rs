@@ -119,6 +119,10 @@ fn amiss(report: &Report) -> String {
         );
         page.push_str(&entry(what, &degraded.remedy));
     }
+    if page.is_empty() && !report.serving {
+        return "It does not serve ADDs yet; if that stays: docs/operations.md, DaemonStarting.\n"
+            .to_owned();
+    }
     if page.is_empty() {
         return "Nothing is amiss.\n".to_owned();
     }

@@ -201,7 +201,7 @@ async fn a_daemon_that_has_just_started_has_little_to_say() {
         "{page}"
     );
     assert!(!page.contains("Waiting"), "{page}");
-    assert!(page.contains("Nothing is amiss."), "{page}");
+    assert!(page.contains("does not serve ADDs yet"), "{page}");
 }
 
 #[tokio::test]

@@ -6,6 +6,10 @@
 mod chained;
 #[path = "dataplane_kernel/choices.rs"]
 mod choices;
+#[path = "dataplane_kernel/check.rs"]
+mod check;
+#[path = "dataplane_kernel/gone.rs"]
+mod gone;
 #[path = "dataplane_kernel/layout.rs"]
 mod layout;
 #[path = "dataplane_kernel/netns.rs"]

@@ -199,8 +199,8 @@ pub fn deviations(
         Some(host) => on_host(desired, host, &mut found),
         None => found.push(Deviation::NoHostLink(desired.alias.clone())),
     }
-    let ifindex = observed.host.as_ref().map(|host| host.ifindex);
-    if observed.host_route.is_none() || observed.host_route != ifindex {
+    let elsewhere = |host: &HostEnd| observed.host_route != Some(host.ifindex);
+    if observed.host_route.is_none() || observed.host.as_ref().is_some_and(elsewhere) {
         found.push(Deviation::NoHostRoute {
             address: desired.address,
             table: desired.table,
@@ -208,6 +208,10 @@ pub fn deviations(
     }
     match &observed.pod {
         Some(pod) => {
+            // Without a link on the host there is nothing that it could be the other end of.
+            if observed.host.is_some() && !pod.is_peer {
+                found.push(Deviation::NotPeer(desired.ifname.clone()));
+            }
             interface(desired, remembered, pod, &mut found);
             if desired.interface == PodInterface::Created {
                 way_out(desired, pod, observed.host.as_ref(), &mut found);
@@ -239,9 +243,6 @@ fn interface(
     found: &mut Vec<Deviation>,
 ) {
     let ifname = || desired.ifname.clone();
-    if !pod.is_peer {
-        found.push(Deviation::NotPeer(ifname()));
-    }
     if !pod.up {
         found.push(Deviation::Down(ifname()));
     }
@@ -436,6 +437,15 @@ mod tests {
     fn everything_that_is_missing_is_named_at_once() {
         let nothing = found(|observed| *observed = ObservedAttachment::default());
         assert_eq!(nothing.len(), 3, "{nothing:?}");
+    }
+
+    #[test]
+    fn what_only_follows_is_not_named() {
+        let without_host = found(|observed| {
+            observed.host = None;
+            observed.pod.as_mut().unwrap().is_peer = false;
+        });
+        assert_eq!(without_host, ["link berth:c1/eth0 is missing on the host"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::machine::{Machine, hides};
 use crate::netns::{Netns, output};
 use crate::runtime::Runtime;
 use crate::runtime::attachment::{Attachment, PortMapping, random_container_id};
-use crate::runtime::conflist::Conflist;
+use crate::runtime::conflist::{Conflist, Version};
 use crate::runtime::outcome::Deleted;
 
 /// The network's name: aws-node's, so that the runtimes' result caches survive a swap.
@@ -195,6 +195,37 @@ impl Node {
         daemon.context("no daemon runs")?.terminate(patience)
     }
 
+    /// Another runtime of this node for the same result cache: a list of berth alone, of this network and version.
+    ///
+    /// # Errors
+    /// The version is not one that the runtime speaks.
+    pub fn runtime_of(&self, network: &str, version: Version) -> anyhow::Result<Runtime> {
+        let plugin = json!({"type": BERTH_CNI, "socket": self.socket(), "tombstones": tombstones(&self.dir)});
+        let list = json!({"name": network, "cniVersion": version.as_str(), "plugins": [plugin]});
+        let runtime = Runtime::new(
+            Conflist::from_json(list)?,
+            cni_path(),
+            &self.dir.join("cni"),
+        );
+        Ok(runtime)
+    }
+
+    /// SIGSTOP: a daemon that is there and does nothing, until [`Node::resume_daemon`].
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn pause_daemon(&self) -> anyhow::Result<()> {
+        self.daemon().as_ref().context("no daemon runs")?.pause()
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn resume_daemon(&self) -> anyhow::Result<()> {
+        self.daemon().as_ref().context("no daemon runs")?.resume()
+    }
+
     /// What `berthd status --json` says.
     ///
     /// # Errors
@@ -286,6 +317,10 @@ impl Node {
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("BERTH_SOCKET", path(self.socket())),
             ("BERTH_TOMBSTONES", path(tombstones(&self.dir))),
+            (
+                "BERTH_CNI_RESULTS",
+                path(self.runtime.cache().dir().to_owned()),
+            ),
             ("AWS_VPC_K8S_CNI_BACKING_STORE", path(self.checkpoint())),
             ("AWS_ENDPOINT_URL_EC2", endpoint(EC2_ADDRESS)),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint(IMDS_ADDRESS)),

@@ -1,7 +1,7 @@
 //! A container runtime as far as CNI goes: runs the plugins of a configuration list the way libcni does.
 //!
 //! ADD in order, each plugin with the result of the one before; DEL in reverse with the cached result. A list that
-//! failed leaves no cache. Like libcni it cleans nothing up by itself: the caller calls DEL after a failed ADD, as
+//! failed leaves no cache; CHECK, GC and STATUS are in `upkeep`. Like libcni it cleans nothing up by itself: the caller calls DEL after a failed ADD, as
 //! containerd and CRI-O do, and removes the sandbox's namespace ([`crate::node`] does both).
 
 pub mod attachment;
@@ -10,6 +10,7 @@ pub mod conflist;
 pub mod failure;
 pub mod invoke;
 pub mod outcome;
+mod upkeep;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Timeouts {
     pub add: Duration,
     /// For one plugin's DEL; containerd gives a DEL after a failed ADD one minute for the whole chain.
     pub del: Duration,
+    /// For one plugin's CHECK, GC or STATUS. containerd gives STATUS no limit at all.
+    pub upkeep: Duration,
 }
 
 impl Default for Timeouts {
@@ -38,6 +41,7 @@ impl Default for Timeouts {
         Self {
             add: Duration::from_secs(60),
             del: Duration::from_secs(60),
+            upkeep: Duration::from_secs(60),
         }
     }
 }
@@ -168,6 +172,7 @@ impl Runtime {
             timeout: match verb {
                 Verb::Add => self.timeouts.add,
                 Verb::Del => self.timeouts.del,
+                Verb::Check | Verb::Gc | Verb::Status => self.timeouts.upkeep,
             },
         };
         let exit = invocation

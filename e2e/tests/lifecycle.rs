@@ -21,6 +21,8 @@ mod foreign;
 mod host;
 #[path = "lifecycle/lost.rs"]
 mod lost;
+#[path = "lifecycle/networks.rs"]
+mod networks;
 #[path = "lifecycle/outage.rs"]
 mod outage;
 #[path = "lifecycle/reasons.rs"]
@@ -31,5 +33,7 @@ mod sandboxes;
 mod socket;
 #[path = "lifecycle/stopping.rs"]
 mod stopping;
+#[path = "lifecycle/verbs.rs"]
+mod verbs;
 #[path = "lifecycle/watch.rs"]
 mod watch;

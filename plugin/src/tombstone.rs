@@ -25,7 +25,7 @@ pub fn file_name(id: &AttachmentId) -> String {
 pub fn write(dir: &Path, request: &DelRequest, invocation: &str) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let temporary = dir.join(format!(".{invocation}"));
-    let written = write_and_rename(dir, &temporary, request);
+    let written = write_and_rename(dir, &temporary, &with_what_was_known(dir, request));
     if written.is_err() {
         // Best effort: the error that counts is the one that is returned.
         let _ = std::fs::remove_file(&temporary);
@@ -42,6 +42,18 @@ pub fn remove(dir: &Path, id: &AttachmentId) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// A DEL that is repeated may know less: after the first one the runtime has no `prevResult` any more. What that told is
+/// kept.
+fn with_what_was_known(dir: &Path, request: &DelRequest) -> DelRequest {
+    let mut request = request.clone();
+    if request.aws_node.is_empty() {
+        let earlier = std::fs::read(dir.join(file_name(&request.id))).ok();
+        let earlier = earlier.and_then(|bytes| serde_json::from_slice::<DelRequest>(&bytes).ok());
+        request.aws_node = earlier.map(|earlier| earlier.aws_node).unwrap_or_default();
+    }
+    request
 }
 
 /// Contents before the name, name before the return: each is synced, else a crash leaves an empty or nameless file.

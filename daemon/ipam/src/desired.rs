@@ -15,6 +15,10 @@ use std::net::Ipv4Addr;
 
 /// Routing table of the pod routes. Collides with none of aws-node's, ec2-net-utils', Cilium's or the kernel's.
 pub const POD_TABLE: u32 = 20512;
+/// Inside a pod: the table of an interface that found another one's default route there is this plus its index.
+pub const POD_SECOND_TABLE: u32 = 20600;
+/// Inside a pod: priority of `from <address>`, which leads to that table.
+pub const POD_SECOND_RULE: u32 = 512;
 /// Priority of the one rule to [`POD_TABLE`]: aws-node's place for its per-pod `to` rules.
 pub const POD_RULE: u32 = 512;
 /// Priority of `fwmark 0x80/0x80 lookup main`, as aws-node.

@@ -49,7 +49,7 @@ impl Pods {
         netns: Option<&OwnedFd>,
     ) -> Result<(), DataplaneError> {
         match pod.interface {
-            PodInterface::Created => self.remove_created(pod).await,
+            PodInterface::Created => self.remove_created(pod, netns).await,
             PodInterface::Existing => self.remove_chained(pod, netns).await,
         }
     }

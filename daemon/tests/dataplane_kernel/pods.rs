@@ -299,3 +299,59 @@ fn a_default_route_of_another_interface_stays() {
     );
     assert!(!routes.contains("default via 169.254.1.1"), "{routes}");
 }
+
+#[test]
+fn a_second_interface_leaves_by_its_own_eni_and_goes_without_a_trace() {
+    let Some(node) = Node::new("two") else {
+        return;
+    };
+    node.attach(1);
+    let pod = node.pod("a", 0, 20);
+    let address = Ipv4Addr::new(10, 0, 1, 30);
+    node.assign(1, address);
+    let mut second = node.pod_desired("a", "a", 1, address);
+    second.ifname = "net1".into();
+    second.alias = "berth:two-a/net1".into();
+    second.host_ifname = "enisecond".into();
+    second.host_mac = ipam::Mac([2, 0, 0, 0, 1, 1]);
+    second.pod_mac = ipam::Mac([2, 0, 0, 0, 1, 2]);
+    node.netns.enter(async || {
+        let plane = start();
+        plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
+        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
+        let (host, inside) = (node.netns.dump(), pod.netns.dump());
+        let links = plane.apply_pod(&second, pod.netns.fd()).await.unwrap();
+        let both = pod.netns.dump();
+        assert_eq!(
+            plane.apply_pod(&second, pod.netns.fd()).await.unwrap(),
+            links
+        );
+        both.assert_same(&pod.netns.dump());
+        // The VPC takes an address from its own ENI only.
+        for address in [pod.desired.address, address] {
+            assert!(pod.netns.reaches(format!("-I {address} 10.0.9.9")));
+            assert!(node.netns.reaches(address));
+            assert!(node.vpc.reaches(format!("-I 10.0.9.9 {address}")));
+        }
+        let observed = plane
+            .observe_attachment(&second, Some(links.host_ifindex), pod.netns.fd())
+            .await
+            .unwrap();
+        let remembered = ipam::desired::check::Remembered {
+            mac: Some(links.pod_mac),
+            addresses: vec![address.into()],
+        };
+        let found = ipam::desired::check::deviations(&second, &remembered, &observed);
+        assert!(found.is_empty(), "{found:?}");
+        let removal = crate::layout::removal(&second);
+        plane
+            .remove_pod(&removal, Some(pod.netns.fd()))
+            .await
+            .unwrap();
+        node.netns
+            .eventually("as before", |node| node.dump() == host)
+            .await;
+        inside.assert_same(&pod.netns.dump());
+        assert!(pod.netns.reaches("10.0.9.9"));
+    });
+}

@@ -100,13 +100,33 @@ impl Daemon {
         Ok(())
     }
 
+    /// SIGSTOP.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        Ok(kill(pid, signal)?)
+    }
+
     /// SIGTERM, and waits for the end.
     ///
     /// # Errors
     /// It had ended before, did not end within `patience`, or not with status 0.
     pub fn terminate(mut self, patience: Duration) -> anyhow::Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
-        kill(pid, Signal::SIGTERM)?;
+        self.signal(Signal::SIGTERM)?;
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait()? {

@@ -41,6 +41,18 @@ impl Attachment {
         }
     }
 
+    /// What plugins are told of a container where there is none: every variable is set and empty.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self {
+            container_id: String::new(),
+            ifname: String::new(),
+            netns: PathBuf::new(),
+            args: Vec::new(),
+            capability_args: BTreeMap::new(),
+        }
+    }
+
     /// Offers `ports` under the capability `portMappings`.
     #[must_use]
     pub fn with_ports(mut self, ports: &[PortMapping]) -> Self {

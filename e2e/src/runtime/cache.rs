@@ -46,7 +46,11 @@ impl ResultCache {
         ))
     }
 
-    pub(super) fn store(
+    /// Keeps a result, as after an ADD.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn store(
         &self,
         conflist: &Conflist,
         attachment: &Attachment,
@@ -86,6 +90,29 @@ impl ResultCache {
         }
         let result = document["result"].take();
         (result["cniVersion"] == conflist.version().as_str()).then_some(result)
+    }
+
+    /// The attachments of the network of `conflist` that are cached. Files that cannot be read, or are no cache, are left
+    /// out.
+    pub(super) fn attachments(&self, conflist: &Conflist) -> Vec<Attachment> {
+        let Ok(entries) = fs::read_dir(&self.results) else {
+            return Vec::new();
+        };
+        let cached = |entry: io::Result<fs::DirEntry>| {
+            let text = fs::read_to_string(entry.ok()?.path()).ok()?;
+            let document: Value = serde_json::from_str(&text).ok()?;
+            let text = |key: &str| document[key].as_str().map(str::to_owned);
+            let ours =
+                document["kind"] == "cniCacheV1" && document["networkName"] == conflist.name();
+            ours.then_some(Attachment {
+                container_id: text("containerId")?,
+                ifname: text("ifName")?,
+                netns: text("netns")?.into(),
+                args: serde_json::from_value(document["cniArgs"].clone()).ok()?,
+                capability_args: serde_json::from_value(document["capabilityArgs"].clone()).ok()?,
+            })
+        };
+        entries.filter_map(cached).collect()
     }
 
     pub(super) fn remove(&self, conflist: &Conflist, attachment: &Attachment) -> io::Result<()> {

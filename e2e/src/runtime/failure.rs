@@ -50,6 +50,9 @@ pub enum Cause {
     /// No such plugin in `CNI_PATH`.
     #[error("not found in {0:?}")]
     NotFound(Vec<std::path::PathBuf>),
+    /// The runtime refuses before it asks any plugin.
+    #[error("refused: {0}")]
+    Refused(&'static str),
     /// The runtime itself could not run it, or could not keep the result.
     #[error("{what}: {error}")]
     Runtime {

@@ -16,6 +16,12 @@ pub enum Verb {
     Add,
     /// Detach.
     Del,
+    /// Compare with what was attached.
+    Check,
+    /// Detach all that is not named.
+    Gc,
+    /// Say whether ADDs are taken.
+    Status,
 }
 
 impl Verb {
@@ -25,6 +31,9 @@ impl Verb {
         match self {
             Self::Add => "ADD",
             Self::Del => "DEL",
+            Self::Check => "CHECK",
+            Self::Gc => "GC",
+            Self::Status => "STATUS",
         }
     }
 }

@@ -17,7 +17,9 @@ pub use crate::attachment::PodInterface;
 ///
 /// On the host: the veth with its alias and group, up, and `ip route add <address>/32 dev <veth> table 20512 scope link`.
 /// In the pod: `<address>/32` on the interface, `169.254.1.1/32 scope link`, `default via 169.254.1.1`, and a permanent
-/// neighbour entry for 169.254.1.1 with the host end's MAC.
+/// neighbour entry for 169.254.1.1 with the host end's MAC. Where another interface has the default route already, the
+/// routes stand in a table of this interface's own, which `from <address>` leads to: what comes from the address must
+/// leave by its own link, or it would leave the node by another ENI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodDesired {
     /// Made by us, or made by a plugin before us.
@@ -44,6 +46,9 @@ pub struct PodDesired {
     pub table: u32,
 }
 
+/// What every runtime calls a sandbox's first interface.
+pub const FIRST_IFNAME: &str = "eth0";
+
 /// The alias of an attachment's host veth.
 pub fn alias_of(key: &AttachmentKey) -> String {
     format!("{ALIAS_PREFIX}{}/{}", key.container_id, key.ifname)
@@ -53,7 +58,7 @@ pub fn alias_of(key: &AttachmentKey) -> String {
 /// Without a pod name, or for a second interface, the hash is of "network/container id/ifname".
 pub fn host_ifname(prefix: &str, key: &AttachmentKey, pod: Option<&PodName>) -> String {
     let subject = match pod {
-        Some(pod) if key.ifname == "eth0" => format!("{}.{}", pod.namespace, pod.name),
+        Some(pod) if key.ifname == FIRST_IFNAME => format!("{}.{}", pod.namespace, pod.name),
         _ => format!("{}/{}/{}", key.network, key.container_id, key.ifname),
     };
     let digest = Sha1::digest(subject.as_bytes());

@@ -1,14 +1,15 @@
 //! A pod's interface that we make: a veth, created in one message with its peer where it will live, and wired so that a
 //! repeated ADD finds everything and changes nothing.
 
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 
 use ipam::Mac;
-use ipam::desired::{PodDesired, REAPER_GROUP};
+use ipam::desired::{POD_SECOND_RULE, POD_SECOND_TABLE, PodDesired, REAPER_GROUP};
 
 use super::{Pods, host_net, is_peer_of, no_device, undone};
 use crate::dataplane::netlink::{
-    Address, Link, LinkChange, MAIN_TABLE, Netlink, Route, VethSpec, gone_is_fine, refused,
+    Address, Link, LinkChange, MAIN_TABLE, Netlink, Route, Rule, VethSpec, gone_is_fine, refused,
 };
 use crate::dataplane::{DataplaneError, PodLinks};
 
@@ -162,28 +163,67 @@ async fn address_pod(
     let added = pod.add_address(index, address).await;
     added.map_err(refused("ip address add", desired.address))?;
     let gateway = desired.gateway;
-    let direct = Route::direct(MAIN_TABLE, host_net(gateway), index);
-    ensure_route(pod, direct).await?;
-    ensure_route(pod, Route::default_via(MAIN_TABLE, gateway, index)).await?;
+    let [direct, default] = way_out(desired, MAIN_TABLE, index);
+    if !(ensure_route(pod, direct).await? && ensure_route(pod, default).await?) {
+        leave_by_source(pod, desired, index).await?;
+    }
     let set = pod.set_neighbour(index, gateway, desired.host_mac).await;
     set.map_err(refused("ip neighbour replace", gateway))
 }
 
-/// Adds a route inside the pod. One to the same destination through another interface is another plugin's and stays.
-async fn ensure_route(pod: &Netlink, route: Route) -> Result<(), DataplaneError> {
+/// The routes of a pod's interface: to the gateway, then everywhere by it.
+pub(super) fn way_out(desired: &PodDesired, table: u32, index: u32) -> [Route; 2] {
+    [
+        Route::direct(table, host_net(desired.gateway), index),
+        Route::default_via(table, desired.gateway, index),
+    ]
+}
+
+/// Another interface has the pod's default route: what comes from this one's address leaves by a table of its own.
+async fn leave_by_source(
+    pod: &Netlink,
+    desired: &PodDesired,
+    index: u32,
+) -> Result<(), DataplaneError> {
+    let rule = source_rule(desired.address, index);
+    for route in way_out(desired, rule.table, index) {
+        ensure_route(pod, route).await?;
+    }
+    let added = pod.add_rule(rule).await;
+    added
+        .map(drop)
+        .map_err(refused("ip rule add from", desired.address))
+}
+
+/// `from <address> lookup <table of the interface>`
+pub(super) fn source_rule(address: Ipv4Addr, index: u32) -> Rule {
+    Rule {
+        priority: POD_SECOND_RULE,
+        source: Some(host_net(address)),
+        destination: None,
+        mark: None,
+        table: POD_SECOND_TABLE + index,
+    }
+}
+
+/// Adds a route inside the pod. One to the same destination through another interface is another plugin's, or another
+/// attachment's, and stays; answers whether there is none.
+async fn ensure_route(pod: &Netlink, route: Route) -> Result<bool, DataplaneError> {
     let destination = route.destination;
     let added = pod.add_route(route).await;
     if added.map_err(refused("ip route add", destination))? {
-        return Ok(());
+        return Ok(true);
     }
     let routes = pod.routes(route.table, None).await;
     let routes = routes.map_err(refused("ip route show", destination))?;
     match routes.into_iter().find(|r| r.rivals(&route)) {
-        Some(rival) if rival == route || rival.oif != route.oif => Ok(()),
-        _ => pod
-            .replace_route(route)
-            .await
-            .map_err(refused("ip route replace", destination)),
+        Some(rival) if rival == route => Ok(true),
+        Some(rival) if rival.oif != route.oif => Ok(false),
+        _ => {
+            let replaced = pod.replace_route(route).await;
+            replaced.map_err(refused("ip route replace", destination))?;
+            Ok(true)
+        }
     }
 }
 

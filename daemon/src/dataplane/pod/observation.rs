@@ -8,6 +8,7 @@ use ipam::desired::{ALIAS_PREFIX, POD_TABLE, PodDesired};
 use ipam::{Mac, PodInterface};
 use ipnet::Ipv4Net;
 
+use super::created::source_rule;
 use super::{Pods, host_net, is_peer_of};
 use crate::dataplane::netlink::{Link, MAIN_TABLE, Netlink, Route, refused};
 use crate::dataplane::{DataplaneError, PodRemoval};
@@ -85,8 +86,7 @@ impl Pods {
         let addresses = inside.addresses(link.index).await;
         let addresses = addresses.map_err(refused("ip address show", ifname))?;
         let net = |a: crate::dataplane::netlink::Address| Ipv4Net::new(a.address, a.prefix_len);
-        let routes = inside.routes(MAIN_TABLE, None).await;
-        let routes = routes.map_err(refused("ip route show", ifname))?;
+        let routes = routes_of(&inside, desired, link.index).await?;
         Ok(Some(PodEnd {
             is_peer,
             up: link.up,
@@ -130,6 +130,24 @@ fn pod_route(route: &Route, own: u32) -> PodRoute {
         gateway: route.gateway,
         own: route.oif == own && route.priority == 0,
     }
+}
+
+/// The routes that hold for the pod's interface: those of the main table, and of its own where the rule leads there.
+async fn routes_of(
+    pod: &Netlink,
+    desired: &PodDesired,
+    index: u32,
+) -> Result<Vec<Route>, DataplaneError> {
+    let show = "ip route show";
+    let routes = pod.routes(MAIN_TABLE, None).await;
+    let mut routes = routes.map_err(refused(show, &desired.ifname))?;
+    let rule = source_rule(desired.address, index);
+    let rules = pod.rules().await.map_err(refused("ip rule show", ""))?;
+    if rules.contains(&rule) {
+        let own = pod.routes(rule.table, None).await;
+        routes.extend(own.map_err(refused(show, &desired.ifname))?);
+    }
+    Ok(routes)
 }
 
 async fn gateway_mac(

@@ -2,14 +2,25 @@
 
 use std::os::fd::OwnedFd;
 
-use ipam::desired::{ALIAS_PREFIX, POD_TABLE, REAPER_GROUP};
+use ipam::desired::pod::FIRST_IFNAME;
+use ipam::desired::{ALIAS_PREFIX, POD_SECOND_RULE, POD_SECOND_TABLE, POD_TABLE, REAPER_GROUP};
 
 use super::{Pods, host_net};
-use crate::dataplane::netlink::{Address, Link, LinkChange, Netlink, Route, gone_is_fine, refused};
+use crate::dataplane::netlink::{
+    Address, Link, LinkChange, Netlink, Route, Rule, gone_is_fine, refused,
+};
 use crate::dataplane::{DataplaneError, PodRemoval};
 
 impl Pods {
-    pub(super) async fn remove_created(&self, pod: &PodRemoval) -> Result<(), DataplaneError> {
+    pub(super) async fn remove_created(
+        &self,
+        pod: &PodRemoval,
+        netns: Option<&OwnedFd>,
+    ) -> Result<(), DataplaneError> {
+        // The first interface goes with its sandbox.
+        if let Some(netns) = netns.filter(|_| pod.ifname != FIRST_IFNAME) {
+            forget_source(pod, netns).await?;
+        }
         let Some(link) = self.find(pod).await? else {
             return Ok(());
         };
@@ -88,6 +99,22 @@ impl Pods {
             .map_err(refused("ip route delete table 20512", pod.address))?;
         Ok(())
     }
+}
+
+/// Takes away the rule by which a second interface's traffic left; its routes go with the link.
+async fn forget_source(pod: &PodRemoval, netns: &OwnedFd) -> Result<(), DataplaneError> {
+    let inside = Netlink::open_in(netns)?;
+    let rules = inside.rules().await.map_err(refused("ip rule show", ""))?;
+    let its = |rule: &&Rule| {
+        rule.priority == POD_SECOND_RULE
+            && rule.source == Some(host_net(pod.address))
+            && rule.table > POD_SECOND_TABLE
+    };
+    for rule in rules.iter().filter(its) {
+        gone_is_fine(inside.delete_rule(*rule).await)
+            .map_err(refused("ip rule delete from", pod.address))?;
+    }
+    Ok(())
 }
 
 /// Takes our address off the pod's interface, if both are still there.

@@ -72,7 +72,7 @@ pub trait Dataplane: Send + Sync {
 
     /// Takes the pod's route away at once and leaves its link to the reaper, which deletes it within a second. Success
     /// if there is nothing (left) to remove. `netns` is needed only to take our address off an interface that another
-    /// plugin made.
+    /// plugin made, and the rule of a second interface out of the pod.
     async fn remove_pod(
         &self,
         pod: &PodRemoval,
@@ -88,7 +88,7 @@ pub trait Dataplane: Send + Sync {
         &self,
         desired: &PodDesired,
         host_ifindex: Option<u32>,
-        netns: OwnedFd,
+        netns: Arc<OwnedFd>,
     ) -> Result<ObservedAttachment, DataplaneError>;
 
     /// Those of `pods` that have neither a link nor a route any more; a link that waits for the reaper is none.

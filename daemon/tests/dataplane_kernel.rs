@@ -4,10 +4,10 @@
 
 #[path = "dataplane_kernel/chained.rs"]
 mod chained;
-#[path = "dataplane_kernel/choices.rs"]
-mod choices;
 #[path = "dataplane_kernel/check.rs"]
 mod check;
+#[path = "dataplane_kernel/choices.rs"]
+mod choices;
 #[path = "dataplane_kernel/gone.rs"]
 mod gone;
 #[path = "dataplane_kernel/layout.rs"]

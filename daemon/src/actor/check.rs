@@ -2,6 +2,7 @@
 //! of its attachment, so that no ADD or DEL is caught half-way, and changes nothing.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use berth_cni::contract::{CheckRequest, Outcome};
 use ipam::desired;
@@ -44,7 +45,7 @@ impl Actor {
                 reply,
             } = job;
             let remembered = translate::remembered(&request);
-            let observed = dataplane.observe_attachment(&desired, host_ifindex, netns);
+            let observed = dataplane.observe_attachment(&desired, host_ifindex, Arc::new(netns));
             let outcome = match observed.await {
                 Ok(observed) => {
                     failure::of_deviations(&deviations(&desired, &remembered, &observed))

@@ -430,7 +430,7 @@ impl Dataplane for FakeDataplane {
         &self,
         desired: &PodDesired,
         _host_ifindex: Option<u32>,
-        _netns: OwnedFd,
+        _netns: Arc<OwnedFd>,
     ) -> Result<ObservedAttachment, DataplaneError> {
         let operation = Operation::ObserveAttachment(desired.alias.clone());
         self.call(Verb::ObserveAttachment, operation, |state| {

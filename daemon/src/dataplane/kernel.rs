@@ -71,7 +71,7 @@ enum PodRequest {
     ObserveOne(
         Box<PodDesired>,
         Option<u32>,
-        OwnedFd,
+        Arc<OwnedFd>,
         Answer<ObservedAttachment>,
     ),
     WithoutLink(Vec<PodRemoval>, Answer<Vec<PodRemoval>>),
@@ -201,7 +201,7 @@ impl Dataplane for KernelDataplane {
         &self,
         desired: &PodDesired,
         host_ifindex: Option<u32>,
-        netns: OwnedFd,
+        netns: Arc<OwnedFd>,
     ) -> Result<ObservedAttachment, DataplaneError> {
         let desired = Box::new(desired.clone());
         Self::ask(&self.pods, |answer| {

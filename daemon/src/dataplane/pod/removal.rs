@@ -18,8 +18,11 @@ impl Pods {
         netns: Option<&OwnedFd>,
     ) -> Result<(), DataplaneError> {
         // The first interface goes with its sandbox.
-        if let Some(netns) = netns.filter(|_| pod.ifname != FIRST_IFNAME) {
-            forget_source(pod, netns).await?;
+        if let Some(netns) = netns.filter(|_| pod.ifname != FIRST_IFNAME)
+            && let Err(error) = forget_source(pod, netns).await
+        {
+            // The sandbox is on its way out, and a rule to an empty table leads on to the next one.
+            tracing::warn!(%error, ifname = pod.ifname, "rule of a second interface not removed");
         }
         let Some(link) = self.find(pod).await? else {
             return Ok(());

@@ -18,6 +18,16 @@ pub struct Transport {
     proxy: ProxyConfig,
 }
 
+impl Default for Transport {
+    /// What aws-node allows a request, and no proxy.
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            proxy: ProxyConfig::disabled(),
+        }
+    }
+}
+
 /// A proxy that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the proxy of HTTPS_PROXY: {0}")]

@@ -70,7 +70,7 @@ pub fn metadata_interface(eni: &MetadataInterface) -> Value {
         "device_index": eni.device_index,
         "network_card": eni.network_card,
         "subnet_id": eni.subnet_id,
-        "subnet_cidr": eni.subnet_cidr.to_string(),
+        "subnet_cidr": eni.subnet_cidr.map(|cidr| cidr.to_string()),
         "vpc_cidrs": eni.vpc_cidrs.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "security_groups": eni.security_groups,
         "addresses": eni.addresses,

@@ -12,7 +12,7 @@ mod arguments;
 use std::io::{self, BufRead, Write};
 
 use arguments::{Arguments, Bad};
-use ec2::aws::{AwsEc2, AwsMetadata};
+use ec2::aws::{AwsEc2, AwsMetadata, Transport};
 use ec2::{CreateNetworkInterface, Ec2, Metadata};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn main() -> io::Result<()> {
         .enable_all()
         .build()?;
     let metadata = AwsMetadata::connect();
-    let cloud = AwsEc2::connect(metadata.clone());
+    let cloud = AwsEc2::connect(metadata.clone(), Transport::default());
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let reply = runtime.block_on(reply(&cloud, &metadata, &line?));

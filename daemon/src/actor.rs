@@ -125,6 +125,8 @@ pub struct Actor {
     repairs: Repairs,
     groups: SecurityGroups,
     reasons: Vec<Reason>,
+    /// Why calls rest that no pod waits for.
+    beside: Vec<Reason>,
     wake_at: Option<Timestamp>,
     metrics: Metrics,
     degraded: Degraded,

@@ -100,6 +100,14 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Whether a pod may wait for what the call brings; the others give back, or prepare for the node's end.
+    pub(crate) fn serves_pods(self) -> bool {
+        !matches!(
+            self,
+            Self::Protect | Self::Unassign | Self::Detach | Self::Delete
+        )
+    }
+
     /// EC2's name of the call, as IAM policies spell it.
     pub fn ec2_action(self) -> &'static str {
         match self {
@@ -331,17 +339,51 @@ pub enum FailureKind {
     Unreachable,
     /// It may have been done.
     Doubtful,
-    /// Something on this machine: the link did not come, the kernel or the disk refused.
+    /// EC2 says that the ENI is attached, but its link did not come.
+    NoLink,
+    /// Something on this machine: the kernel or the disk refused.
     Local,
 }
 
+impl Action {
+    /// Where a failure of this kind counts: against one ENI, or against all calls of the verb.
+    pub(crate) fn blamed(&self, kind: FailureKind) -> Option<&EniId> {
+        self.eni().filter(|_| kind.is_about_the_eni())
+    }
+}
+
 impl FailureKind {
+    /// Whether it says something about the ENI that the call was about. The others (the account, the role, the subnet, the
+    /// instance, the endpoint) would meet the next ENI just the same.
+    fn is_about_the_eni(self) -> bool {
+        match self {
+            Self::AddressLimit
+            | Self::NotFound
+            | Self::WrongState
+            | Self::Refused
+            | Self::NoLink
+            | Self::Local => true,
+            Self::Throttled
+            | Self::AccessDenied
+            | Self::SubnetFull
+            | Self::NoContiguousBlock
+            | Self::EniLimit
+            | Self::Unreachable
+            | Self::Doubtful => false,
+        }
+    }
+
     /// Whether the call got as far as what it asks for. One that did not (throttled, not permitted, not sent) says
     /// nothing about an earlier one with the same client token.
     pub fn looked(self) -> bool {
         !matches!(
             self,
-            Self::Throttled | Self::AccessDenied | Self::Unreachable | Self::Doubtful | Self::Local
+            Self::Throttled
+                | Self::AccessDenied
+                | Self::Unreachable
+                | Self::Doubtful
+                | Self::NoLink
+                | Self::Local
         )
     }
 }

@@ -57,6 +57,8 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
     /// Why the pool is not as it should be; the first is what a waiting pod waits for.
     pub reasons: Vec<Reason>,
+    /// Why calls rest that no pod waits for.
+    pub beside: Vec<Reason>,
 }
 
 /// What to do now. A satisfied pool has an empty plan.
@@ -77,6 +79,7 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
     }
     planner.retried();
     planner.cooling();
+    planner.beside();
     planner.plan
 }
 
@@ -95,7 +98,7 @@ impl<'a> Planner<'a> {
 
     /// Adds an action unless its kind rests after a failure; then the plan says so. Answers whether it was added.
     fn act(&mut self, action: Action) -> bool {
-        if self.is_blocked(action.verb()) {
+        if self.is_blocked(&action) {
             return false;
         }
         self.plan.actions.push((IntentId(self.next), action));
@@ -103,9 +106,9 @@ impl<'a> Planner<'a> {
         true
     }
 
-    /// Whether calls of this kind rest; notes why and until when.
-    fn is_blocked(&mut self, verb: Verb) -> bool {
-        let Some(trouble) = self.pool().troubles().blocking(verb, self.now) else {
+    /// Whether calls like this rest; notes why and until when.
+    fn is_blocked(&mut self, action: &Action) -> bool {
+        let Some(trouble) = self.pool().troubles().blocking(action, self.now) else {
             return false;
         };
         self.because(trouble.reason.clone());
@@ -125,16 +128,34 @@ impl<'a> Planner<'a> {
             Verb::Attach,
             Verb::Connect,
         ] {
-            let made = self.intents(verb).next().is_some()
-                || self
-                    .plan
-                    .actions
-                    .iter()
-                    .any(|(_, action)| action.verb() == verb);
-            if let (true, Some(trouble)) = (made, self.pool().troubles().last(verb)) {
-                self.because(trouble.reason.clone());
+            let under_way = self.pool().intents().map(|(_, intent)| &intent.action);
+            let planned = self.plan.actions.iter().map(|(_, action)| action);
+            let made = under_way.chain(planned).filter(|a| a.verb() == verb);
+            let troubles = made.flat_map(|action| self.pool().troubles().of(action));
+            let reasons: Vec<Reason> = troubles.map(|trouble| trouble.reason.clone()).collect();
+            reasons.into_iter().for_each(|reason| self.because(reason));
+        }
+    }
+
+    /// What rests although no pod waits for it.
+    fn beside(&mut self) {
+        for trouble in self.pool().troubles().resting(self.now) {
+            let told = self.plan.reasons.iter().chain(&self.plan.beside);
+            if !told.into_iter().any(|reason| *reason == trouble.reason) {
+                self.plan.beside.push(trouble.reason.clone());
             }
         }
+    }
+
+    /// Why an attached ENI is not counted on: its link was awaited in vain.
+    fn link_missing(&self, eni: &Eni) -> Option<Reason> {
+        let trouble = self.pool().troubles().about(Verb::Connect, &eni.id)?;
+        matches!(trouble.reason, Reason::NoLink { .. }).then(|| trouble.reason.clone())
+    }
+
+    /// Whether addresses on an ENI will soon be of use.
+    fn is_coming(&self, eni: &Eni) -> bool {
+        eni.is_coming() && self.link_missing(eni).is_none()
     }
 
     fn because(&mut self, reason: Reason) {
@@ -175,7 +196,7 @@ impl<'a> Planner<'a> {
     /// Free addresses, those on their way, and who waits for them.
     fn balance(&self) -> Balance {
         let pool = self.pool();
-        let on = |pick: fn(&Eni) -> bool| -> u32 {
+        let on = |pick: &dyn Fn(&Eni) -> bool| -> u32 {
             pool.enis()
                 .filter(|e| pick(e))
                 .map(|e| pool.tally(&e.id).free)
@@ -191,8 +212,8 @@ impl<'a> Planner<'a> {
             .sum();
         Balance {
             wanted: self.view.demand.waiting,
-            free: on(Eni::takes_pods),
-            coming: on(Eni::is_coming) + asked,
+            free: on(&Eni::takes_pods),
+            coming: on(&|eni| self.is_coming(eni)) + asked,
         }
     }
 
@@ -219,7 +240,7 @@ impl<'a> Planner<'a> {
     fn attaching_since(&self) -> Option<Timestamp> {
         self.pool()
             .enis()
-            .filter(|eni| eni.is_coming())
+            .filter(|eni| self.is_coming(eni))
             .map(|eni| match eni.state {
                 EniState::Attaching { since } => since,
                 _ => eni.learned,

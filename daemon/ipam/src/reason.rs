@@ -36,6 +36,11 @@ pub enum Reason {
         /// Since when.
         since: Timestamp,
     },
+    /// EC2 says that an ENI is attached, but its link has not appeared.
+    NoLink {
+        /// Which.
+        eni: String,
+    },
     /// Addresses are there, but all rest after their last pod, and nothing else can be had.
     CoolingOnly {
         /// When the first one has rested.
@@ -49,6 +54,11 @@ pub enum Reason {
     /// EC2 refused for a reason we know no remedy for.
     Refused {
         /// EC2's code and message.
+        message: String,
+    },
+    /// This machine stands in the way: the kernel or the disk refused.
+    Local {
+        /// What and why.
         message: String,
     },
     /// The daemon does not know its node yet.
@@ -68,16 +78,18 @@ impl Reason {
             Self::Throttled { .. } => "Throttled",
             Self::AccessDenied { .. } => "AccessDenied",
             Self::Attaching { .. } => "Attaching",
+            Self::NoLink { .. } => "NoLink",
             Self::CoolingOnly { .. } => "CoolingOnly",
             Self::ApiUnreachable { .. } => "ApiUnreachable",
             Self::Refused { .. } => "Refused",
+            Self::Local { .. } => "Local",
             Self::DaemonStarting => "DaemonStarting",
             Self::Timeout => "Timeout",
         }
     }
 
     /// The names of all reasons.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 14] = [
         "SubnetFull",
         "NoContiguousBlock",
         "EniLimit",
@@ -85,9 +97,11 @@ impl Reason {
         "Throttled",
         "AccessDenied",
         "Attaching",
+        "NoLink",
         "CoolingOnly",
         "ApiUnreachable",
         "Refused",
+        "Local",
         "DaemonStarting",
         "Timeout",
     ];
@@ -115,10 +129,14 @@ impl Reason {
             Self::Attaching { .. } | Self::CoolingOnly { .. } | Self::Timeout => {
                 "nothing to do: the runtime tries again"
             }
+            Self::NoLink { .. } => {
+                "nothing to do: the ENI is given up after three minutes and another one is made; replace the node if that meets the same"
+            }
             Self::ApiUnreachable { .. } => {
                 "check the route to the EC2 endpoint and to instance metadata (hop limit, security groups)"
             }
             Self::Refused { .. } => "see the message of EC2",
+            Self::Local { .. } => "see the message, and the log of berthd",
             Self::DaemonStarting => "nothing to do: the runtime tries again",
         }
     }
@@ -151,6 +169,10 @@ impl fmt::Display for Told<'_> {
                 let ago = seconds(self.now.since(*since));
                 write!(f, "an ENI is being attached, begun {ago} ago")
             }
+            Reason::NoLink { eni } => write!(
+                f,
+                "the link of {eni} does not appear although EC2 has attached it"
+            ),
             Reason::CoolingOnly { until } => {
                 let left = seconds(until.since(self.now));
                 write!(
@@ -160,6 +182,7 @@ impl fmt::Display for Told<'_> {
             }
             Reason::ApiUnreachable { message } => write!(f, "EC2 does not answer: {message}"),
             Reason::Refused { message } => write!(f, "EC2 refused: {message}"),
+            Reason::Local { message } => write!(f, "this node refused: {message}"),
             Reason::DaemonStarting => f.write_str("berthd is still finding out about its node"),
             Reason::Timeout => f.write_str("the address did not come in time"),
         }
@@ -181,10 +204,12 @@ mod tests {
             Reason::AddressLimit => Some(Reason::Throttled { until }),
             Reason::Throttled { .. } => Some(Reason::AccessDenied { action: message() }),
             Reason::AccessDenied { .. } => Some(Reason::Attaching { since }),
-            Reason::Attaching { .. } => Some(Reason::CoolingOnly { until }),
+            Reason::Attaching { .. } => Some(Reason::NoLink { eni: message() }),
+            Reason::NoLink { .. } => Some(Reason::CoolingOnly { until }),
             Reason::CoolingOnly { .. } => Some(Reason::ApiUnreachable { message: message() }),
             Reason::ApiUnreachable { .. } => Some(Reason::Refused { message: message() }),
-            Reason::Refused { .. } => Some(Reason::DaemonStarting),
+            Reason::Refused { .. } => Some(Reason::Local { message: message() }),
+            Reason::Local { .. } => Some(Reason::DaemonStarting),
             Reason::DaemonStarting => Some(Reason::Timeout),
             Reason::Timeout => None,
         };
@@ -207,6 +232,6 @@ mod tests {
         let told = |reason: &Reason| reason.at(now).to_string();
         assert!(told(&all()[4]).ends_with("next try in 3.0 s"));
         assert!(told(&all()[6]).ends_with("begun 5.0 s ago"));
-        assert!(told(&all()[7]).ends_with("for 3.0 s more"));
+        assert!(told(&all()[8]).ends_with("for 3.0 s more"));
     }
 }

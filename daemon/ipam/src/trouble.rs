@@ -1,9 +1,10 @@
-//! What went wrong lately, by kind of call, and when it is tried again.
+//! What went wrong lately, by kind of call and, where the ENI is to blame, by ENI; and when it is tried again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::action::{Failure, FailureKind, Verb};
+use crate::action::{Action, Failure, FailureKind, Verb};
+use crate::eni::EniId;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -20,19 +21,24 @@ pub struct Trouble {
 
 /// The troubles of all kinds of calls. Not durable: after a restart everything is tried at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Troubles(BTreeMap<Verb, Trouble>);
+pub struct Troubles(BTreeMap<(Verb, Option<EniId>), Trouble>);
 
 /// First and longest rest after a failure of this kind; it doubles with each one in a row.
-fn rest(kind: FailureKind) -> (Duration, Duration) {
+fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
     let (first, longest) = match kind {
         // EC2 refills a bucket of 100 calls by 5 to 20 a second ("Request throttling for the Amazon EC2 API").
         FailureKind::Throttled => (1_000, 30_000),
+        // No pod waits for what is given back; a role that lacks the permission may well lack it on purpose.
+        FailureKind::AccessDenied if !verb.serves_pods() => (60_000, 3_600_000),
         // Policies reach EC2 within a minute or so; asking more often only fills CloudTrail.
         FailureKind::AccessDenied => (10_000, 60_000),
         // Somebody else must give addresses back first.
         FailureKind::SubnetFull | FailureKind::NoContiguousBlock => (2_000, 60_000),
         FailureKind::AddressLimit | FailureKind::EniLimit => (5_000, 60_000),
-        FailureKind::Unreachable | FailureKind::Doubtful | FailureKind::Local => (200, 10_000),
+        FailureKind::Unreachable
+        | FailureKind::Doubtful
+        | FailureKind::NoLink
+        | FailureKind::Local => (200, 10_000),
         // A new ENI may be unknown to the next call for a moment (eventual consistency).
         FailureKind::NotFound | FailureKind::WrongState => (500, 30_000),
         FailureKind::Refused => (2_000, 60_000),
@@ -40,12 +46,12 @@ fn rest(kind: FailureKind) -> (Duration, Duration) {
     (Duration::from_millis(first), Duration::from_millis(longest))
 }
 
-fn reason(verb: Verb, failure: &Failure, until: Timestamp) -> Reason {
+fn reason(action: &Action, failure: &Failure, until: Timestamp) -> Reason {
     let message = || failure.message.clone();
     match failure.kind {
         FailureKind::Throttled => Reason::Throttled { until },
         FailureKind::AccessDenied => Reason::AccessDenied {
-            action: verb.ec2_action().to_owned(),
+            action: action.verb().ec2_action().to_owned(),
         },
         FailureKind::SubnetFull => Reason::SubnetFull,
         FailureKind::NoContiguousBlock => Reason::NoContiguousBlock,
@@ -54,43 +60,87 @@ fn reason(verb: Verb, failure: &Failure, until: Timestamp) -> Reason {
         FailureKind::Unreachable | FailureKind::Doubtful => {
             Reason::ApiUnreachable { message: message() }
         }
-        FailureKind::NotFound
-        | FailureKind::WrongState
-        | FailureKind::Refused
-        | FailureKind::Local => Reason::Refused { message: message() },
+        FailureKind::NoLink => Reason::NoLink {
+            eni: action.eni().map(ToString::to_string).unwrap_or_default(),
+        },
+        FailureKind::Local => Reason::Local { message: message() },
+        FailureKind::NotFound | FailureKind::WrongState | FailureKind::Refused => {
+            Reason::Refused { message: message() }
+        }
     }
 }
 
 impl Troubles {
     /// Remembers a failure.
-    pub fn note(&mut self, verb: Verb, failure: &Failure, now: Timestamp) {
-        let failures = self.0.get(&verb).map_or(0, |t| t.failures);
-        let (first, longest) = rest(failure.kind);
+    pub fn note(&mut self, action: &Action, failure: &Failure, now: Timestamp) {
+        let key = (action.verb(), action.blamed(failure.kind).cloned());
+        let failures = self.0.get(&key).map_or(0, |t| t.failures);
+        let (first, longest) = rest(action.verb(), failure.kind);
         let wait = first.saturating_mul(1 << failures.min(16)).min(longest);
         let until = now.after(wait);
-        self.0.insert(
-            verb,
-            Trouble {
-                reason: reason(verb, failure, until),
-                until,
-                failures: failures + 1,
-            },
-        );
+        let trouble = Trouble {
+            reason: reason(action, failure, until),
+            until,
+            failures: failures + 1,
+        };
+        self.0.insert(key, trouble);
+    }
+
+    /// Lets a kind of call rest for what another one met.
+    pub(crate) fn hold(&mut self, verb: Verb, reason: Reason, until: Timestamp) {
+        let trouble = Trouble {
+            reason,
+            until,
+            failures: 1,
+        };
+        self.0.insert((verb, None), trouble);
     }
 
     /// Forgets: the call went through.
-    pub fn clear(&mut self, verb: Verb) {
-        self.0.remove(&verb);
+    pub fn clear(&mut self, action: &Action) {
+        self.0.remove(&(action.verb(), None));
+        if let Some(eni) = action.eni() {
+            self.0.remove(&(action.verb(), Some(eni.clone())));
+        }
     }
 
-    /// What keeps `verb` from being called now.
-    pub fn blocking(&self, verb: Verb, now: Timestamp) -> Option<&Trouble> {
-        self.0.get(&verb).filter(|trouble| trouble.until > now)
+    /// Forgets a kind of call, whatever it was about.
+    pub(crate) fn clear_verb(&mut self, verb: Verb) {
+        self.0.retain(|(other, _), _| *other != verb);
     }
 
-    /// What went wrong last with `verb`, whether or not it may be tried again by now.
+    /// Forgets an ENI that is no more.
+    pub(crate) fn forget(&mut self, gone: &EniId) {
+        self.0.retain(|(_, eni), _| eni.as_ref() != Some(gone));
+    }
+
+    /// What keeps `action` from being begun now; the longer one where both its kind and its ENI rest.
+    pub fn blocking(&self, action: &Action, now: Timestamp) -> Option<&Trouble> {
+        self.of(action)
+            .filter(|trouble| trouble.until > now)
+            .max_by_key(|trouble| trouble.until)
+    }
+
+    /// What went wrong last with calls like `action`, whether or not they may be made again by now.
+    pub fn of(&self, action: &Action) -> impl Iterator<Item = &Trouble> {
+        let on = |eni: Option<&EniId>| self.0.get(&(action.verb(), eni.cloned()));
+        let own = action.eni().and_then(|eni| on(Some(eni)));
+        on(None).into_iter().chain(own)
+    }
+
+    /// What went wrong last with all calls of a kind.
     pub fn last(&self, verb: Verb) -> Option<&Trouble> {
-        self.0.get(&verb)
+        self.0.get(&(verb, None))
+    }
+
+    /// What went wrong last with one ENI.
+    pub fn about(&self, verb: Verb, eni: &EniId) -> Option<&Trouble> {
+        self.0.get(&(verb, Some(eni.clone())))
+    }
+
+    /// All that rests now.
+    pub fn resting(&self, now: Timestamp) -> impl Iterator<Item = &Trouble> {
+        self.0.values().filter(move |trouble| trouble.until > now)
     }
 }
 
@@ -98,30 +148,74 @@ impl Troubles {
 mod tests {
     use super::*;
 
+    fn assign(eni: &str) -> Action {
+        Action::Assign {
+            eni: EniId(eni.to_owned()),
+            count: 1,
+        }
+    }
+
+    fn failure(kind: FailureKind) -> Failure {
+        Failure {
+            kind,
+            message: String::new(),
+        }
+    }
+
     #[test]
     fn rests_double_up_to_a_bound_and_success_forgets() {
         let mut troubles = Troubles::default();
-        let failure = Failure {
-            kind: FailureKind::Throttled,
-            message: String::new(),
-        };
+        let (action, failure) = (assign("eni-1"), failure(FailureKind::Throttled));
         let now = Timestamp::from_secs(100);
         let rests: Vec<u64> = (0..7)
             .map(|_| {
-                troubles.note(Verb::Assign, &failure, now);
+                troubles.note(&action, &failure, now);
                 troubles
-                    .blocking(Verb::Assign, now)
+                    .blocking(&action, now)
                     .map_or(0, |t| t.until.since(now).as_secs())
             })
             .collect();
         assert_eq!(rests, [1, 2, 4, 8, 16, 30, 30]);
-        assert!(troubles.blocking(Verb::Create, now).is_none());
-        assert!(
-            troubles
-                .blocking(Verb::Assign, Timestamp::from_secs(130))
-                .is_none()
-        );
-        troubles.clear(Verb::Assign);
+        assert!(troubles.blocking(&Action::Describe, now).is_none());
+        let later = Timestamp::from_secs(130);
+        assert!(troubles.blocking(&action, later).is_none());
+        troubles.clear(&action);
         assert!(troubles.last(Verb::Assign).is_none());
+    }
+
+    #[test]
+    fn what_one_eni_is_to_blame_for_stops_no_other() {
+        let now = Timestamp::from_secs(100);
+        for (kind, others_rest) in [
+            (FailureKind::Throttled, true),
+            (FailureKind::SubnetFull, true),
+            (FailureKind::AddressLimit, false),
+            (FailureKind::WrongState, false),
+            (FailureKind::NotFound, false),
+            (FailureKind::Local, false),
+        ] {
+            let mut troubles = Troubles::default();
+            troubles.note(&assign("eni-1"), &failure(kind), now);
+            assert!(troubles.blocking(&assign("eni-1"), now).is_some());
+            let other = troubles.blocking(&assign("eni-2"), now).is_some();
+            assert_eq!(other, others_rest, "{kind:?}");
+            troubles.forget(&EniId("eni-1".to_owned()));
+            let still = troubles.blocking(&assign("eni-1"), now).is_some();
+            assert_eq!(still, others_rest, "{kind:?} of an ENI that has gone");
+        }
+    }
+
+    #[test]
+    fn a_permission_to_give_back_is_asked_for_less_and_less_often() {
+        let mut troubles = Troubles::default();
+        let detach = Action::Detach {
+            eni: EniId("eni-1".to_owned()),
+        };
+        let now = Timestamp::from_secs(100);
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            troubles.note(&detach, &failure(FailureKind::AccessDenied), now);
+            let rest = troubles.blocking(&detach, now).map(|t| t.until.since(now));
+            assert_eq!(rest, Some(Duration::from_secs(60 * minutes)));
+        }
     }
 }

@@ -8,7 +8,7 @@ use berth_cni::contract::{self, CheckRequest};
 use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, InstanceLimits, Metadata};
 use ipam::action::Described;
 use ipam::ownership::{Claims, INSTANCE_TAG};
-use ipam::{AttachmentKey, EniId, IntentId, Outcome};
+use ipam::{AttachmentKey, EniId, Failure, FailureKind, IntentId, Outcome};
 use tokio::sync::{oneshot, watch};
 
 use super::gc::GcJob;
@@ -84,7 +84,7 @@ pub(super) enum Effect {
     LinkUp {
         id: IntentId,
         eni: EniId,
-        result: Result<(), String>,
+        result: Result<(), Failure>,
     },
     /// The node's layout stands, or not.
     NodeApplied {
@@ -132,9 +132,9 @@ pub(super) enum Retry {
     LayOut,
 }
 
-/// How long the link of an attached ENI may take to appear: EC2's attach takes seconds (2 to 10 is usual), so a minute
-/// without it is a fault. The action fails then and is tried again.
-const LINK_WITHIN: Duration = Duration::from_secs(60);
+/// How long the link of an attached ENI may take to appear: EC2's attach takes seconds (2 to 10 is usual), so half a
+/// minute without it is a fault. The action fails then, is tried again, and the ENI is not counted on meanwhile.
+const LINK_WITHIN: Duration = Duration::from_secs(30);
 
 /// Waits until the state with this sequence number is on disk.
 ///
@@ -161,11 +161,14 @@ pub(super) async fn durable(mut store: watch::Receiver<Durable>, seq: u64) -> Re
 pub(super) async fn link_up(ports: Ports, id: IntentId, eni: EniId, mac: ipam::Mac) -> Effect {
     let result = match tokio::time::timeout(LINK_WITHIN, ports.dataplane.wait_link(mac)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!(
-            "no link with MAC {mac} appeared within {} s",
-            LINK_WITHIN.as_secs()
-        )),
+        Ok(Err(error)) => Err(translate::unlinked(&error)),
+        Err(_) => Err(Failure {
+            kind: FailureKind::NoLink,
+            message: format!(
+                "no link with MAC {mac} appeared within {} s",
+                LINK_WITHIN.as_secs()
+            ),
+        }),
     };
     Effect::LinkUp { id, eni, result }
 }

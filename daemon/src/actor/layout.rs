@@ -2,7 +2,7 @@
 //! later one did. What the layout is made of is `ipam`'s.
 
 use ipam::desired::NodeDesired;
-use ipam::{EniId, EniState, IntentId, Mac, Outcome, desired};
+use ipam::{EniId, EniState, Failure, IntentId, Mac, Outcome, desired};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -79,9 +79,9 @@ impl Actor {
     }
 
     /// The link of an ENI is there: the layout is extended by it.
-    pub(super) fn link_up(&mut self, id: IntentId, eni: EniId, result: Result<(), String>) {
-        if let Err(error) = result {
-            return self.performed(id, Outcome::Failed(translate::local(error)));
+    pub(super) fn link_up(&mut self, id: IntentId, eni: EniId, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            return self.performed(id, Outcome::Failed(failure));
         }
         self.linked.insert(eni);
         self.layouts.next.connects.push(id);
@@ -162,7 +162,7 @@ impl Actor {
             Some(DataplaneError::NoLink { mac }) if self.mac_of(id).is_some_and(|m| m != *mac) => {
                 Outcome::Done
             }
-            Some(error) => Outcome::Failed(translate::local(error.to_string())),
+            Some(error) => Outcome::Failed(translate::unlinked(error)),
         }
     }
 

@@ -37,6 +37,7 @@ impl Actor {
         let plan = ipam::plan(&view, self.now());
         self.wake_at = plan.wake_at;
         self.reasons = plan.reasons;
+        self.beside = plan.beside;
         for (id, action) in plan.actions {
             self.begin_action(id, action);
         }

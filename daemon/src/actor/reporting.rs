@@ -107,7 +107,7 @@ impl Actor {
                     format!("{}{doubt}", intent.action)
                 })
                 .collect(),
-            reasons: self.reasons.iter().map(|r| self.told(r)).collect(),
+            reasons: self.all_reasons().map(|r| self.told(r)).collect(),
             degraded: self.degraded.report(),
             described_at: self.described_at(),
             checkpoint_failure: self.checkpoint_failure(),
@@ -157,6 +157,15 @@ impl Actor {
         let disk = durable.borrow();
         let (failed, why) = disk.failed.as_ref()?;
         (*failed > disk.seq).then(|| why.clone())
+    }
+
+    /// What pods wait for, then what rests beside that. A daemon that cannot plan yet has one reason before all.
+    fn all_reasons(&self) -> impl Iterator<Item = &Reason> {
+        let starting = self.waits_for() == Reason::DaemonStarting;
+        let first = starting.then_some(&Reason::DaemonStarting);
+        let planned = self.reasons.iter().chain(&self.beside);
+        let planned = planned.filter(move |r| !starting || **r != Reason::DaemonStarting);
+        first.into_iter().chain(planned)
     }
 
     fn eni_report(&self, eni: &Eni) -> EniReport {

@@ -111,6 +111,7 @@ impl Start {
             repairs: Repairs::default(),
             groups: SecurityGroups::default(),
             reasons: Vec::new(),
+            beside: Vec::new(),
             wake_at: None,
             metrics: self.metrics.clone(),
             degraded: self.degraded,

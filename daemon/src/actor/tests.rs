@@ -14,6 +14,7 @@ mod growth;
 mod invariants;
 mod kernel;
 mod layout;
+mod links;
 mod networks;
 mod node;
 mod reasons;

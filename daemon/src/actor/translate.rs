@@ -14,7 +14,7 @@ use ipam::{
 };
 use ipnet::Ipv4Net;
 
-use crate::dataplane::PodRemoval;
+use crate::dataplane::{DataplaneError, PodRemoval};
 use crate::node::NodeFacts;
 use crate::store::checkpoint::{self, Allocation};
 
@@ -130,6 +130,18 @@ pub(super) fn local(message: String) -> Failure {
     Failure {
         kind: FailureKind::Local,
         message,
+    }
+}
+
+/// Why an ENI is not connected.
+pub(super) fn unlinked(error: &DataplaneError) -> Failure {
+    let kind = match error {
+        DataplaneError::NoLink { .. } => FailureKind::NoLink,
+        _ => FailureKind::Local,
+    };
+    Failure {
+        kind,
+        message: error.to_string(),
     }
 }
 

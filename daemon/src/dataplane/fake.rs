@@ -85,6 +85,8 @@ pub enum Operation {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Links that should appear do not.
+    blind: bool,
     pods: BTreeMap<String, ObservedPod>,
     node: Option<NodeDesired>,
     next_ifindex: u32,
@@ -118,10 +120,18 @@ impl FakeDataplane {
 
     /// An ENI's link appears.
     pub fn add_link(&self, mac: Mac) {
+        if self.state().blind {
+            return;
+        }
         self.links.send_modify(|links| {
             let index = u32::try_from(links.len()).unwrap_or_default() + 2;
             links.entry(mac).or_insert(index);
         });
+    }
+
+    /// No link of an ENI appears any more, whatever EC2 says; or they do again.
+    pub fn set_blind(&self, blind: bool) {
+        self.state().blind = blind;
     }
 
     /// An ENI's link goes away.

@@ -44,7 +44,7 @@ impl Planner<'_> {
     /// room. What they cannot be asked for just now counts too: a call that ends, or may be made again, in a moment is
     /// cheaper than an ENI.
     fn fill(&mut self, deficit: u32) -> u32 {
-        let usable = |eni: &&Eni| (eni.is_ready() || eni.is_coming()) && eni.missed.is_none();
+        let usable = |eni: &&Eni| (eni.is_ready() || self.is_coming(eni)) && eni.missed.is_none();
         let mut enis: Vec<&Eni> = self.pool().enis().filter(usable).collect();
         enis.sort_by_key(|eni| {
             (
@@ -60,8 +60,11 @@ impl Planner<'_> {
                 continue;
             }
             let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
-            let id = eni.id.clone();
-            if busy || self.act(Action::Assign { eni: id, count }) || self.assign_will_do() {
+            let action = Action::Assign {
+                eni: eni.id.clone(),
+                count,
+            };
+            if busy || self.act(action.clone()) || self.will_do(&action) {
                 left -= count;
             }
         }
@@ -84,16 +87,14 @@ impl Planner<'_> {
 
     /// Whether Assign rests for a reason that passes, or that would meet a new ENI's addresses just the same. EC2's word
     /// that an ENI is full or in a wrong state is neither.
-    fn assign_will_do(&self) -> bool {
+    fn will_do(&self, assign: &Action) -> bool {
         let troubles = self.pool().troubles();
-        troubles
-            .blocking(Verb::Assign, self.now)
-            .is_some_and(|trouble| {
-                !matches!(
-                    trouble.reason,
-                    Reason::AddressLimit | Reason::Refused { .. }
-                )
-            })
+        troubles.blocking(assign, self.now).is_some_and(|trouble| {
+            !matches!(
+                trouble.reason,
+                Reason::AddressLimit | Reason::Refused { .. }
+            )
+        })
     }
 
     /// Makes one ENI that brings `addresses`, as many as it can have; one at a time, since its addresses are counted as

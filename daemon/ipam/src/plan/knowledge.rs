@@ -60,8 +60,8 @@ impl Planner<'_> {
     /// Whether an ENI was missed, or has no link although it should be attached: then it may not be there at all.
     fn is_odd(&self, eni: &Eni) -> bool {
         let connecting = matches!(eni.state, EniState::Attaching { .. });
-        let in_vain = self.pool().troubles().last(Verb::Connect).is_some();
-        eni.missed.is_some() || connecting && in_vain
+        let in_vain = self.pool().troubles().about(Verb::Connect, &eni.id);
+        eni.missed.is_some() || connecting && in_vain.is_some()
     }
 }
 

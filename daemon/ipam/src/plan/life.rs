@@ -3,6 +3,7 @@
 use super::Planner;
 use crate::action::{Action, Verb};
 use crate::eni::{Eni, EniState, Ownership};
+use crate::reason::Reason;
 
 impl Planner<'_> {
     pub(super) fn live(&mut self) {
@@ -25,7 +26,7 @@ impl Planner<'_> {
             .map(|(id, i)| (id, i.action.clone()))
             .collect();
         for (id, action) in doubtful {
-            if !self.is_blocked(Verb::Create) {
+            if !self.is_blocked(&action) {
                 self.plan.actions.push((id, action));
             }
         }
@@ -49,8 +50,11 @@ impl Planner<'_> {
             }
             EniState::Attaching { since } => {
                 self.protect(eni);
+                if let Some(reason) = self.link_missing(eni) {
+                    self.because(reason);
+                }
                 self.once(Action::Connect { eni: id });
-                self.because(crate::reason::Reason::Attaching { since });
+                self.because(Reason::Attaching { since });
             }
             EniState::Ready { .. } => self.protect(eni),
             // Calls about it that are still under way would meet an ENI that is gone, and their answers nobody.

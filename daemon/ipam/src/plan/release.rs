@@ -15,8 +15,9 @@ impl Planner<'_> {
             return;
         }
         let balance = self.balance();
-        if let Some(eni) = self.empty_eni(balance) {
-            self.act(Action::Detach { eni });
+        if let Some(eni) = self.empty_eni(balance)
+            && self.act(Action::Detach { eni })
+        {
             return;
         }
         if self.asks() {

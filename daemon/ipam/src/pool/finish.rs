@@ -1,6 +1,7 @@
 //! How outcomes of actions change the pool. One small function an outcome.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::action::{Action, CreatedEni, Failure, FailureKind, Intent, IntentId, Outcome, Verb};
 use crate::address::{Address, AddressState, Block};
@@ -10,6 +11,14 @@ use crate::time::Timestamp;
 
 /// How often an attach may meet a wrong state in a row before its ENI is given up.
 const ATTACH_TRIES: u32 = 5;
+
+/// How often an attached ENI's link may be awaited in vain, 30 s each time, before the ENI is given up: what users have
+/// seen of slow ones lay below 150 s (cilium#47570), and what was not there after three minutes was the host's fault
+/// (amazon-ecs-agent#1520).
+const CONNECT_TRIES: u32 = 6;
+
+/// How long no ENI is made after one was given up for its missing link: the next one may well meet the same.
+const AFTER_NO_LINK: Duration = Duration::from_secs(60);
 
 impl Pool {
     /// Closes an action with its outcome; one in doubt stays open.
@@ -24,11 +33,10 @@ impl Pool {
             .get(&id)
             .cloned()
             .ok_or(Violation::NoIntent(id))?;
-        let verb = intent.action.verb();
         let outcome = self.credible(outcome);
         match &outcome {
-            Outcome::Failed(failure) => self.troubles.note(verb, failure, now),
-            _ => self.troubles.clear(verb),
+            Outcome::Failed(failure) => self.troubles.note(&intent.action, failure, now),
+            _ => self.troubles.clear(&intent.action),
         }
         if let Outcome::Failed(failure) = &outcome
             && leaves_doubt(&intent, failure.kind)
@@ -129,7 +137,7 @@ impl Pool {
                 let passing = failure.kind == FailureKind::WrongState
                     && self
                         .troubles
-                        .last(Verb::Attach)
+                        .about(Verb::Attach, eni)
                         .is_some_and(|t| t.failures < ATTACH_TRIES);
                 if let (Some(eni), false) = (self.enis.get_mut(eni), passing)
                     && eni.state == EniState::Created
@@ -160,6 +168,9 @@ impl Pool {
                     eni.state = EniState::Attaching { since: now };
                 }
             }
+            Action::Connect { eni } if failure.kind == FailureKind::NoLink => {
+                self.link_missing(eni, now);
+            }
             Action::Delete { eni } if gone => {
                 // If EC2 only did not know it yet, Describe finds it again.
                 self.forget_eni(eni, now);
@@ -174,6 +185,25 @@ impl Pool {
                     gone || refused || failure.kind == FailureKind::AddressLimit;
             }
             _ => {}
+        }
+    }
+
+    /// An attached ENI's link did not come once more: after some tries it goes, and others are made later.
+    fn link_missing(&mut self, id: &EniId, now: Timestamp) {
+        let Some(trouble) = self.troubles.about(Verb::Connect, id) else {
+            return;
+        };
+        if trouble.failures < CONNECT_TRIES || self.tally(id).assigned > 0 {
+            return;
+        }
+        let reason = trouble.reason.clone();
+        if let Some(eni) = self.enis.get_mut(id)
+            && matches!(eni.state, EniState::Attaching { .. })
+            && eni.ownership == Ownership::Ours
+        {
+            eni.state = EniState::Draining;
+            self.troubles
+                .hold(Verb::Create, reason, now.after(AFTER_NO_LINK));
         }
     }
 
@@ -280,6 +310,7 @@ impl Pool {
             }
         }
         self.enis.remove(eni);
+        self.troubles.forget(eni);
         self.intents
             .retain(|_, intent| intent.action.eni() != Some(eni));
     }

@@ -28,7 +28,7 @@ impl Pool {
         self.miss_enis(described, started, now);
         if self.enis.values().any(|eni| self.has_lost_its_place(eni)) {
             // It goes to another one, where nothing has failed yet.
-            self.troubles.clear(Verb::Attach);
+            self.troubles.clear_verb(Verb::Attach);
         }
         self.knowledge.described = Some(started);
         self.knowledge.complete = true;

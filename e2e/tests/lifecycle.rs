@@ -25,8 +25,6 @@ mod lost;
 mod networks;
 #[path = "lifecycle/outage.rs"]
 mod outage;
-#[path = "lifecycle/reasons.rs"]
-mod reasons;
 #[path = "lifecycle/sandboxes.rs"]
 mod sandboxes;
 #[path = "lifecycle/socket.rs"]

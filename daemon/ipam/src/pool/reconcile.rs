@@ -87,12 +87,23 @@ impl Pool {
         }
     }
 
-    /// One that somebody else lays a hand on before it is deleted is theirs.
+    /// One that somebody else lays a hand on before it is deleted is theirs. One whose link was awaited in vain is really
+    /// not attached, and goes; if that was an old answer EC2 refuses to delete it.
     fn see_available(&mut self, shown: &DescribedEni) {
-        if let Some(eni) = self.enis.get_mut(&shown.id)
-            && !is_leftover(shown)
-        {
+        let has_pods = self.tally(&shown.id).assigned > 0;
+        let unlinked = self.troubles.about(Verb::Connect, &shown.id).is_some();
+        let Some(eni) = self.enis.get_mut(&shown.id) else {
+            return;
+        };
+        if !is_leftover(shown) {
             eni.ownership = Ownership::Foreign;
+        } else if unlinked
+            && !has_pods
+            && eni.ownership == Ownership::Ours
+            && matches!(eni.state, EniState::Attaching { .. })
+        {
+            eni.state = EniState::Detached;
+            eni.attachment_id = None;
         }
     }
 

@@ -1,6 +1,6 @@
 //! ENIs whose link does not come, and ENIs that may not go: neither stands in the way of the others.
 
-use ec2::{Action, Kind};
+use ec2::{Action, Kind, NicStatus};
 use tokio::time::sleep;
 
 use super::node::{A_WHILE, MINUTE, Node, SECOND, added, failed};
@@ -65,6 +65,31 @@ async fn an_eni_whose_link_never_comes_is_given_up_and_made_again_later() {
     node.added("late").await;
     sleep(A_WHILE).await;
     assert!(!has_reason(&node, "NoLink").await);
+    assert_eq!(node.kernel.wrongs(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eni_whose_attachment_ended_by_itself_is_replaced() {
+    let node = full_primary().await;
+    let add = node.add("patient");
+    sleep(5 * SECOND).await;
+    let primary = node.cloud.primary().unwrap();
+    let holdings = node.cloud.holdings();
+    let eni = holdings.keys().find(|id| **id != primary).unwrap();
+    node.cloud.alter(eni, |eni| {
+        eni.attachment = None;
+        eni.status = NicStatus::Available;
+    });
+    node.kernel.set_blind(false);
+    assert_eq!(failed(add.await.unwrap()).reason, "Attaching");
+    sleep(MINUTE).await;
+    let there = node.cloud.holdings();
+    assert!(!there.contains_key(eni), "{eni} was not deleted");
+    assert_eq!(there.len(), 2, "another one was made");
+    node.added("late").await;
+    sleep(A_WHILE).await;
+    let report = node.report().await;
+    assert!(report.enis.iter().all(|eni| eni.state == "ready"));
     assert_eq!(node.kernel.wrongs(), Vec::<String>::new());
 }
 

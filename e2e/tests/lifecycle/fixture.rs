@@ -22,6 +22,8 @@ use serde_json::Value;
 pub const M5_LARGE: &str = "m5.large";
 /// Secondary addresses of one ENI of [`M5_LARGE`].
 pub const PER_ENI: usize = 9;
+/// 2 ENIs with 1 secondary address each: full with two pods.
+pub const T3_NANO: &str = "t3.nano";
 /// "Try again later" (CNI specification, "Error").
 pub const TRY_AGAIN: u64 = 11;
 /// What berth keeps free at most (`ipam::policy::RESERVE`).

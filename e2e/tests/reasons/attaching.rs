@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use e2e::mock::{Fault, FaultKind};
 
-use crate::fixture::{eventually, status_json};
-use crate::told::{ATTACH, Case, NO_LINK, SLOW, T3_NANO, recovers, use_reserve};
+use crate::fixture::{T3_NANO, eventually, status_json};
+use crate::told::{ATTACH, Case, NO_LINK, SLOW, recovers, use_reserve};
 
 fn case(name: &'static str, reason: &'static str, words: &'static str) -> Case {
     Case {

@@ -4,8 +4,8 @@ use anyhow::Context;
 use e2e::mock::{CloudConfig, Fault, RateLimits, SubnetSpec};
 
 use crate::client::ec2;
-use crate::fixture::{PER_ENI, RESERVE, add_pods, block_on, config};
-use crate::told::{ASSIGN, ATTACH, CREATE, Case, T3_NANO, error, recovers, use_reserve};
+use crate::fixture::{PER_ENI, RESERVE, T3_NANO, add_pods, block_on, config};
+use crate::told::{ASSIGN, ATTACH, CREATE, Case, error, recovers, use_reserve};
 
 #[test]
 fn a_full_subnet() -> anyhow::Result<()> {

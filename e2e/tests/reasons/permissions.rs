@@ -2,8 +2,8 @@
 
 use e2e::mock::{Fault, FaultKind};
 
-use crate::fixture::{PER_ENI, add_pods};
-use crate::told::{ASSIGN, ATTACH, CREATE, Case, T3_NANO, error};
+use crate::fixture::{PER_ENI, T3_NANO, add_pods};
+use crate::told::{ASSIGN, ATTACH, CREATE, Case, error};
 
 const DENIED: &str = "UnauthorizedOperation";
 

@@ -25,9 +25,6 @@ const TRIED_AGAIN: Duration = Duration::from_secs(60);
 /// What may take its time: an ENI is given half a minute for its link, and EC2's time-out is 10 s.
 pub const SLOW: Duration = Duration::from_secs(100);
 
-/// 2 ENIs with 1 secondary address each: full with two pods.
-pub const T3_NANO: &str = "t3.nano";
-
 pub const ASSIGN: &str = "AssignPrivateIpAddresses";
 pub const ATTACH: &str = "AttachNetworkInterface";
 pub const CREATE: &str = "CreateNetworkInterface";

@@ -45,6 +45,7 @@ use tracing::{error, info};
 use crate::degraded::Degraded;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
+use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
 use add::{AddJob, GaveUp};
@@ -137,6 +138,9 @@ pub struct Actor {
     /// What the last step of getting to know the node met, if it failed.
     start_failure: Option<String>,
     stopping: Option<Timestamp>,
+    readiness: watch::Sender<Readiness>,
+    /// How the conflist stands, as its keeper said last.
+    conflist: String,
 }
 
 impl Actor {
@@ -187,6 +191,7 @@ impl Actor {
         self.note_waits();
         self.sweep();
         self.write();
+        self.tell_readiness();
     }
 
     fn now(&self) -> Timestamp {
@@ -241,6 +246,7 @@ impl Actor {
             Command::Gc(job) => self.begin_gc(job),
             // The end of the turn finds out who it was.
             Command::Left => {}
+            Command::Conflist(words) => self.conflist = words,
             Command::Report(reply) => drop(reply.send(self.report())),
             Command::Stop => self.stop(),
         }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::actor::{Handle, Persisted, Ports, STOP_WITHIN, Start};
+use crate::conflist;
 use crate::degraded::Degraded;
 use crate::heartbeat::beat;
 use crate::http;
@@ -89,6 +90,7 @@ pub async fn run(
     for warning in &settings.warnings {
         warn!("{warning}");
     }
+    let conflist = settings.conflist.clone();
     info!(version = env!("CARGO_PKG_VERSION"), socket = %settings.socket.display(), "berthd runs");
     let degraded = Degraded::default();
     let (http, ec2) = (settings.http, ports.ec2.clone());
@@ -112,6 +114,12 @@ pub async fn run(
     let service = Arc::new(handle.clone());
     let watchers = watchers(http, &handle, ec2, &metrics, &degraded);
     let replay = tokio::spawn(replay(tombstones, service.clone(), metrics));
+    let teller = service.clone();
+    let keeper = tokio::spawn(conflist::keep(
+        conflist,
+        service.readiness(),
+        move |words| teller.conflist(words),
+    ));
     let stopped = async {
         tokio::select! {
             () = stop => handle.stop(),
@@ -122,6 +130,7 @@ pub async fn run(
     replay.abort();
     heart.abort();
     drop(watchers);
+    keeper.abort();
     Ok(actor.await?)
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use berth_cni::contract::SOCKET_PATH;
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings;
+use crate::conflist::{BIN_DIR, CONF_DIR};
+use crate::settings::{self, CHECKPOINT};
 
 /// The variables, for `--help`. `docs/configuration.md` has them all, with what they mean.
 const VARIABLES: &str = "\
@@ -27,17 +28,24 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   DISABLE_LEAKED_ENI_CLEANUP           true: leave ENIs lying that were made for this node [false]
   HTTP_TIMEOUT                         seconds a call to EC2 may take [10]
   HTTPS_PROXY, NO_PROXY                proxy to EC2 and STS, and the hosts called without it
+  DISABLE_POD_V6                       true: no IPv6 in pods, by the plugin tuning [false]
+  ENABLE_BANDWIDTH_PLUGIN              true: the bandwidth plugin is in the conflist [false]
+  HOST_CNI_BIN_PATH                    plugin directory [/host/opt/cni/bin]
+  HOST_CNI_CONFDIR_PATH                directory of the conflist [/host/etc/cni/net.d]
   IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
   MANAGE_UNTAGGED_ENI                  true: take attached ENIs that nobody has tagged [false]
   MAX_ENI                              fewer ENIs than the instance type has
   BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]
   BERTH_CNI_RESULTS                    the runtimes' result cache [/var/lib/cni/results]
+  BERTH_CNI_VERSION                    of the conflist; 1.1.0 for STATUS and GC [1.0.0]
   BERTH_LOG                            log filter, such as info,berthd=debug [info]
   BERTH_METRICS_BIND_ADDRESS           /metrics, /livez, /readyz; without address the node's [:61678]
   BERTH_MARK_MASK                      packet mark bits of the ENIs [0x7e]
+  BERTH_PORTMAP                        true: portmap serves hostPorts [true]
   BERTH_PROC_ROOT                      where sysctls are written [/proc]
   BERTH_SOCKET                         where berthd listens [/run/berth/berthd.sock]
   BERTH_TOMBSTONES                     DELs that met no daemon [/run/berth/tombstones]
+  BERTH_WRITE_CONFLIST                 false: something else writes the conflist [true]
 
 There is no setting for the size of the warm pool: berth holds what the pods on the node need
 and a small reserve.";
@@ -45,6 +53,7 @@ and a small reserve.";
 /// Examples, for `--help`.
 const EXAMPLES: &str = "\
 Examples:
+  berthd install                          put berth-cni where the runtime looks for it
   berthd run                              serve this node
   BERTH_LOG=info,berthd=debug berthd run  the same, with more to read
   berthd status                           who has which address, who waits and why
@@ -86,6 +95,18 @@ pub enum Command {
     ///
     /// ENIs and addresses, the pods that have them, ADDs that wait and why, calls to EC2. Needs root.
     Status(StatusArgs),
+    /// Put the plugin berth-cni into the runtime's plugin directory
+    ///
+    /// By temporary name and rename, so that a plugin that runs is not disturbed; does nothing if it is there already.
+    /// Refuses while aws-node runs on this node, and replaces no file that is not berth's. The network configuration list,
+    /// by which the runtime begins to use it, is written by `berthd run` once it can serve pods. Reads the same variables
+    /// as `run`, and refuses what `run` would refuse.
+    Install(InstallArgs),
+    /// Remove the network configuration list and the plugin
+    ///
+    /// Refuses while berthd runs on this node. Removes berth's own two files only, and says what stays: all that running
+    /// pods live on.
+    Uninstall(UninstallArgs),
 }
 
 /// Of `berthd status`.
@@ -97,6 +118,31 @@ pub struct StatusArgs {
     /// Where the daemon listens
     #[arg(long, env = "BERTH_SOCKET", default_value = SOCKET_PATH, value_name = "PATH")]
     pub socket: PathBuf,
+}
+
+/// Of `berthd install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// The plugin to install, if not berth-cni beside berthd itself
+    #[arg(long, value_name = "PATH")]
+    pub plugin: Option<PathBuf>,
+}
+
+/// Of `berthd uninstall`.
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    /// The runtime's plugin directory
+    #[arg(long, env = "HOST_CNI_BIN_PATH", default_value = BIN_DIR, value_name = "PATH")]
+    pub bin_dir: PathBuf,
+    /// The runtime's configuration directory
+    #[arg(long, env = "HOST_CNI_CONFDIR_PATH", default_value = CONF_DIR, value_name = "PATH")]
+    pub conf_dir: PathBuf,
+    /// Where the daemon would listen
+    #[arg(long, env = "BERTH_SOCKET", default_value = SOCKET_PATH, value_name = "PATH")]
+    pub socket: PathBuf,
+    /// The daemon's checkpoint
+    #[arg(long, env = "AWS_VPC_K8S_CNI_BACKING_STORE", default_value = CHECKPOINT, value_name = "PATH")]
+    pub checkpoint: PathBuf,
 }
 
 fn after_long_help() -> String {

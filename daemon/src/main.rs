@@ -1,14 +1,18 @@
 //! `berthd`: chooses the adapters and runs them.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use berthd::actor::Ports;
-use berthd::cli::{Cli, Command};
+use berthd::cli::{Cli, Command, InstallArgs, UninstallArgs};
 use berthd::clock::BootClock;
+use berthd::conflist::PLUGIN;
 use berthd::dataplane::{KernelConfig, KernelDataplane};
+use berthd::install::{Uninstall, install, uninstall};
+use berthd::lock::AWS_NODE_SOCKET;
 use berthd::metrics::{CountedEc2, Metrics};
 use berthd::sandboxes::SandboxFiles;
 use berthd::settings::{Environment, Settings};
@@ -24,6 +28,8 @@ fn main() -> ExitCode {
         Command::Status(args) => {
             status::run(&args, &mut std::io::stdout().lock()).map_err(anyhow::Error::from)
         }
+        Command::Install(args) => install_plugin(args),
+        Command::Uninstall(args) => uninstall_all(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -33,6 +39,28 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn install_plugin(args: InstallArgs) -> anyhow::Result<()> {
+    let settings = Settings::read(&Environment)?;
+    let plugin = match args.plugin {
+        Some(plugin) => plugin,
+        None => std::env::current_exe()
+            .context("find berth-cni beside berthd, or name it with --plugin")?
+            .with_file_name(PLUGIN),
+    };
+    let (aws_node, mut out) = (Path::new(AWS_NODE_SOCKET), std::io::stdout().lock());
+    Ok(install(&settings.conflist, &plugin, aws_node, &mut out)?)
+}
+
+fn uninstall_all(args: UninstallArgs) -> anyhow::Result<()> {
+    let what = Uninstall {
+        bin_dir: args.bin_dir,
+        conf_dir: args.conf_dir,
+        socket: args.socket,
+        checkpoint: args.checkpoint,
+    };
+    Ok(uninstall(&what, &mut std::io::stdout().lock())?)
 }
 
 /// One thread serves everything: the kernel's RTNL lock makes more of them useless.

@@ -57,6 +57,9 @@ pub struct Report {
     pub repairs: BTreeMap<String, u64>,
     /// What something else changes again and again, in words.
     pub disputes: Vec<String>,
+    /// How the runtime's network configuration list stands.
+    #[serde(default)]
+    pub conflist: String,
     /// Every setting with its value and where it came from.
     pub settings: Vec<SettingReport>,
 }

@@ -5,6 +5,7 @@
 //! it cannot read, berth refuses to start. An empty value is an unset one.
 
 mod cloud;
+mod conflist;
 mod daemon;
 mod errors;
 mod foreign;
@@ -30,10 +31,12 @@ pub use cloud::CloudSettings;
 pub(crate) use foreign::{ignored, refused};
 pub(crate) use sdk::names as of_sdk;
 
+pub use daemon::CHECKPOINT;
 pub use errors::{SettingError, SettingsErrors};
 pub use http::{HttpSettings, MetricsAddress};
 pub use source::{Environment, Source};
 
+use crate::conflist::ConflistSettings;
 use crate::report::SettingReport;
 use reader::Reader;
 
@@ -64,6 +67,8 @@ pub struct Settings {
     pub cluster_name: Option<String>,
     /// More tags for new ENIs (ADDITIONAL_ENI_TAGS).
     pub additional_eni_tags: BTreeMap<String, String>,
+    /// The runtime's network configuration list.
+    pub conflist: ConflistSettings,
     /// What is logged, in the language of `tracing_subscriber`'s `EnvFilter` (BERTH_LOG).
     pub log: String,
     /// What listens where.
@@ -87,6 +92,7 @@ impl Settings {
         let daemon = daemon::read(&mut reader);
         let http = http::read(&mut reader);
         sdk::read(&mut reader);
+        let conflist = conflist::read(&mut reader, &daemon);
         foreign::read(&mut reader);
         let (warnings, values) = reader.finish()?;
         Ok(Self {
@@ -102,6 +108,7 @@ impl Settings {
             add_wait: daemon.add_wait,
             cluster_name: daemon.cluster_name,
             additional_eni_tags: daemon.additional_eni_tags,
+            conflist,
             log: daemon.log,
             http,
             warnings,

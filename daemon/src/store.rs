@@ -8,12 +8,12 @@ pub mod checkpoint;
 pub mod fake;
 mod file;
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+
+use crate::replace::ReplaceError;
 
 pub(crate) use aside::set_aside;
 pub use file::FileStore;
@@ -32,15 +32,8 @@ pub trait Store: Send + Sync + 'static {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system said no.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The step.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] ReplaceError),
     /// The write was given up because the daemon stops.
     #[error("the daemon stops")]
     Stopping,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::contract::AttachmentId;
+use crate::contract::{AttachmentId, PLUGIN_MARK};
 use crate::env::{Environment, Verb};
 use crate::error::{self, Error, code};
 use crate::version::{self, Version};
@@ -105,7 +105,7 @@ fn reworded(failure: Error) -> Error {
 fn introduce() {
     let versions = Version::ALL.map(Version::as_str).join(", ");
     error::note(&format!(
-        "CNI plugin of berth {}; CNI protocol versions: {versions}",
+        "{PLUGIN_MARK} {}; CNI protocol versions: {versions}",
         env!("CARGO_PKG_VERSION")
     ));
 }

@@ -29,6 +29,10 @@ pub fn heartbeat_path(socket: &Path) -> PathBuf {
     socket.with_extension("alive")
 }
 
+/// What every `berth-cni` says of itself when it is called without a verb, and so has in it: by this `berthd` tells the
+/// plugin's file from somebody else's of that name.
+pub const PLUGIN_MARK: &str = "the CNI plugin of berth, version";
+
 /// The largest frame, in bytes: as much as the plugin accepts on stdin.
 pub const MAX_FRAME: usize = 8 << 20;
 

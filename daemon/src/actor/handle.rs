@@ -14,6 +14,7 @@ use super::failure;
 use super::gc::GcJob;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
+use crate::readiness::Readiness;
 use crate::report::Report;
 use crate::server::Service;
 
@@ -26,6 +27,8 @@ pub(super) enum Command {
     /// The client of an ADD has gone: its job says so itself, this only wakes the actor.
     Left,
     Report(oneshot::Sender<Report>),
+    /// How the conflist stands.
+    Conflist(String),
     Stop,
 }
 
@@ -35,6 +38,7 @@ pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     metrics: Metrics,
     node: watch::Receiver<Option<NodeFacts>>,
+    readiness: watch::Receiver<Readiness>,
 }
 
 /// The actor has stopped.
@@ -47,17 +51,30 @@ impl Handle {
         commands: mpsc::UnboundedSender<Command>,
         metrics: Metrics,
         node: watch::Receiver<Option<NodeFacts>>,
+        readiness: watch::Receiver<Readiness>,
     ) -> Self {
         Self {
             commands,
             metrics,
             node,
+            readiness,
         }
     }
 
     /// Who this node is, once that is known.
     pub fn node(&self) -> watch::Receiver<Option<NodeFacts>> {
         self.node.clone()
+    }
+
+    /// Whether an ADD can be served, now and from now on.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
+    }
+
+    /// Says how the conflist stands, for the report.
+    pub fn conflist(&self, words: String) {
+        // An actor that is gone reports nothing any more.
+        let _ = self.commands.send(Command::Conflist(words));
     }
 
     /// Tells the actor to finish what it has begun and stop.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipam::{Address, AddressState, Attachment, Eni, EniState, Ownership, Reason, Tally, Timestamp};
 
 use super::Actor;
+use crate::readiness::{Readiness, Standing};
 use crate::report::{
     AddressCounts, AttachmentReport, EniReport, ReasonReport, Report, WaitingReport,
 };
@@ -116,27 +117,47 @@ impl Actor {
             ec2_calls: self.metrics.ec2_calls(),
             repairs: self.metrics.repairs(),
             disputes: self.repairs.disputes(self.now()),
+            conflist: self.conflist.clone(),
             settings: self.settings.report(),
         }
     }
 
     /// Why no ADD can be served, whatever addresses there are.
     fn not_serving(&self) -> Option<String> {
-        let why = if self.stopping.is_some() {
+        if self.stopping.is_some() {
             return Some("it stops".to_owned());
-        } else if self.facts.is_none() {
-            "instance metadata has not said yet which node this is"
-        } else if !self.recovery.done {
-            "the pods that live here are still being looked for"
-        } else if !self.laid_out {
-            "the node's rules, tables and links are not laid out yet"
-        } else {
-            return None;
-        };
+        }
+        let why = self.readiness_now().obstacle()?;
         Some(match &self.start_failure {
             Some(failure) => format!("{why}: {failure}"),
             None => why.to_owned(),
         })
+    }
+
+    fn readiness_now(&self) -> Readiness {
+        let used = |(_, address): (_, &Address)| {
+            matches!(
+                address.state,
+                AddressState::Assigned { .. } | AddressState::Cooling { .. }
+            )
+        };
+        let standing = Standing {
+            identified: self.facts.is_some(),
+            recovered: self.recovery.done,
+            laid_out: self.laid_out,
+            has_addresses: self.pool.choose().is_some() || self.pool.addresses().any(used),
+        };
+        Readiness::of(standing, self.reasons.first())
+    }
+
+    /// Tells those who watch whether an ADD can be served, if that has changed.
+    pub(super) fn tell_readiness(&self) {
+        let readiness = self.readiness_now();
+        self.readiness.send_if_modified(|told| {
+            let changed = *told != readiness;
+            *told = readiness;
+            changed
+        });
     }
 
     fn told(&self, reason: &Reason) -> ReasonReport {

@@ -22,6 +22,7 @@ use super::{Actor, Handle, translate};
 use crate::degraded::Degraded;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
+use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
 use crate::store::checkpoint::{Allocation, CheckpointError, encode};
@@ -82,6 +83,7 @@ impl Start {
     /// Makes the actor and the handle to it.
     pub fn actor(self) -> (Actor, Handle) {
         let (sender, commands) = mpsc::unbounded_channel();
+        let (readiness, ready) = watch::channel(Readiness::Unidentified);
         let now = self.ports.clock.now();
         let started_at = self.ports.clock.wall().as_secs();
         let resumed = resume(self.state, &self.boot_id, now);
@@ -119,8 +121,10 @@ impl Start {
             started_at,
             start_failure: None,
             stopping: None,
+            readiness,
+            conflist: String::new(),
         };
-        (actor, Handle::new(sender, self.metrics, node))
+        (actor, Handle::new(sender, self.metrics, node, ready))
     }
 }
 

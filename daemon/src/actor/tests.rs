@@ -17,6 +17,7 @@ mod layout;
 mod links;
 mod networks;
 mod node;
+mod readiness;
 mod reasons;
 mod recovery;
 mod repair;

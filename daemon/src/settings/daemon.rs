@@ -13,6 +13,8 @@ use super::values::{number, path};
 /// libcni's default (`libcni/api.go`, `CacheDir`), which containerd, CRI-O and podman keep.
 const CNI_RESULTS: &str = "/var/lib/cni/results";
 
+/// aws-node's place for it, so that either daemon finds the other's.
+pub const CHECKPOINT: &str = "/var/run/aws-node/ipam.json";
 const TAGS: &str = "ADDITIONAL_ENI_TAGS";
 /// aws-node's own tags; those that an operator gives with this in the key are dropped.
 const RESERVED: &str = "k8s.amazonaws.com";
@@ -40,11 +42,7 @@ pub(super) struct Daemon {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Daemon {
     Daemon {
-        checkpoint: read_path(
-            reader,
-            "AWS_VPC_K8S_CNI_BACKING_STORE",
-            "/var/run/aws-node/ipam.json",
-        ),
+        checkpoint: read_path(reader, "AWS_VPC_K8S_CNI_BACKING_STORE", CHECKPOINT),
         cluster_name: reader.value(
             "CLUSTER_NAME",
             None,
@@ -69,7 +67,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Daemon {
     }
 }
 
-fn read_path(reader: &mut Reader<'_>, name: &'static str, default: &str) -> PathBuf {
+/// A path, absolute.
+pub(super) fn read_path(reader: &mut Reader<'_>, name: &'static str, default: &str) -> PathBuf {
     reader.value(name, default.into(), path, |path| show(path))
 }
 

@@ -49,7 +49,6 @@ const OWN_LOG: &str = "berth logs JSON on stdout, see BERTH_LOG";
 const NOT_YET: &str = "berth does not do this yet";
 const NO_EGRESS: &str = "berth has no egress plugin";
 const METRICS_HELPER: &str = "it is cni-metrics-helper's";
-const NO_INSTALL: &str = "`berthd run` installs nothing";
 
 /// Variable, values that ask for nothing else than what berth does, and why another one has no effect.
 const IGNORED: &[(&str, &[&str], &str)] = &[
@@ -86,12 +85,6 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
         "it matters in IPv6 clusters only",
     ),
     (
-        "ENABLE_BANDWIDTH_PLUGIN",
-        &["false"],
-        "the shipped conflist has no bandwidth plugin",
-    ),
-    ("DISABLE_POD_V6", &["false"], NOT_YET),
-    (
         "DISABLE_TCP_EARLY_DEMUX",
         &["false"],
         "it matters for pods with security groups only",
@@ -119,8 +112,6 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
     ("USE_PROMETHEUS", &[], METRICS_HELPER),
     ("METRIC_UPDATE_INTERVAL", &[], METRICS_HELPER),
     ("AWS_CLUSTER_ID", &[], METRICS_HELPER),
-    ("HOST_CNI_BIN_PATH", &[], NO_INSTALL),
-    ("HOST_CNI_CONFDIR_PATH", &[], NO_INSTALL),
 ];
 
 /// In every manifest of aws-node, or without effect there too: nobody who sets them expects anything.

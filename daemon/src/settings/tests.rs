@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use ipam::desired::{MarkMask, PrimaryMark, Randomize};
 
 use super::*;
+use crate::conflist::{Chain, CniVersion};
 
 fn read(variables: &[(&'static str, &str)]) -> Result<Settings, SettingsErrors> {
     let source: HashMap<_, _> = variables.iter().copied().collect();
@@ -50,6 +51,15 @@ fn without_variables_all_is_default() {
         (None, "info")
     );
     assert!(settings.additional_eni_tags.is_empty() && settings.warnings.is_empty());
+    assert_eq!(
+        settings.conflist.chain,
+        Chain::default(),
+        "default paths are not written"
+    );
+    assert_eq!(
+        (settings.conflist.write, settings.conflist.path()),
+        (true, "/host/etc/cni/net.d/05-berth.conflist".into())
+    );
     assert!(
         settings
             .report()
@@ -79,6 +89,13 @@ fn every_value_reaches_its_field() {
         ("BERTH_ADD_WAIT_SECONDS", "24"),
         ("CLUSTER_NAME", "prod"),
         ("ADDITIONAL_ENI_TAGS", r#"{"team":"net"}"#),
+        ("HOST_CNI_CONFDIR_PATH", "/a/net.d"),
+        ("HOST_CNI_BIN_PATH", "/a/bin"),
+        ("BERTH_WRITE_CONFLIST", "false"),
+        ("BERTH_CNI_VERSION", "1.1.0"),
+        ("BERTH_PORTMAP", "false"),
+        ("ENABLE_BANDWIDTH_PLUGIN", "true"),
+        ("DISABLE_POD_V6", "true"),
         ("BERTH_LOG", "warn,berthd=debug"),
     ])
     .unwrap();
@@ -111,6 +128,21 @@ fn every_value_reaches_its_field() {
     assert_eq!(settings.cluster_name.as_deref(), Some("prod"));
     assert_eq!(settings.additional_eni_tags["team"], "net");
     assert_eq!(settings.log, "warn,berthd=debug");
+    let chain = Chain {
+        version: CniVersion::V1_1_0,
+        portmap: false,
+        bandwidth: true,
+        disable_pod_v6: true,
+        socket: Some("/a/sock".into()),
+        tombstones: Some("/a/tombs".into()),
+    };
+    let conflist = ConflistSettings {
+        write: false,
+        conf_dir: "/a/net.d".into(),
+        bin_dir: "/a/bin".into(),
+        chain,
+    };
+    assert_eq!(settings.conflist, conflist);
     assert_eq!(
         value(&settings, "MAX_ENI"),
         ("3".into(), "environment".into())
@@ -145,6 +177,8 @@ fn values_that_cannot_be_are_refused_with_what_can() {
         ("MAX_ENI", "99999999999", "ENIs"),
         ("AWS_VPC_ENI_MTU", "575", "from 576 to 9001"),
         ("POD_MTU", "9002", "from 576 to 9001"),
+        ("BERTH_CNI_VERSION", "0.4.0", "1.0.0"),
+        ("HOST_CNI_BIN_PATH", "bin", "absolute"),
         ("AWS_VPC_K8S_CNI_VETHPREFIX", "vlan", "not eth"),
         ("AWS_VPC_K8S_CNI_VETHPREFIX", "gone", "not eth"),
         ("AWS_VPC_K8S_CNI_VETHPREFIX", "a/b", "letters"),

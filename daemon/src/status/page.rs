@@ -44,10 +44,11 @@ fn identity(report: &Report) -> String {
     };
     let up = ago(report, report.started_at);
     format!(
-        "berthd {} on {id} ({kind}), up {up}: {serving}\n{}{}",
+        "berthd {} on {id} ({kind}), up {up}: {serving}\n{}{}conflist: {}\n",
         report.version,
         limits(report),
-        holding(&report.addresses)
+        holding(&report.addresses),
+        report.conflist
     )
 }
 

@@ -119,6 +119,7 @@ fn report() -> Report {
         ec2_calls: BTreeMap::from([("AssignPrivateIpAddresses".into(), 4)]),
         repairs: BTreeMap::from([("rule".into(), 2)]),
         disputes: vec!["rules: mended 17 times in 3 s".into()],
+        conflist: "/host/etc/cni/net.d/05-berth.conflist stands".into(),
         settings: vec![SettingReport {
             name: "MAX_ENI".into(),
             value: "3".into(),
@@ -131,6 +132,7 @@ const PAGE: &str = "\
 berthd 0.1.0 on i-0abc (m5.large), up 3h 12m 5s: serving
 1 of 3 ENIs, 9 addresses an ENI; subnet-1 has 0 addresses left
 holds 2 addresses: 1 with pods, 1 free for the next pods
+conflist: /host/etc/cni/net.d/05-berth.conflist stands
 
 Not as it should be:
   SubnetFull: the subnet has no free address

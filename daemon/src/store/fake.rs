@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{Store, StoreError};
+use crate::replace::ReplaceError;
 
 /// Clones share everything.
 #[derive(Clone, Debug)]
@@ -64,11 +65,11 @@ impl Store for MemoryStore {
         tokio::time::sleep(takes).await;
         let mut state = self.state.lock().unwrap();
         if let Some(reason) = &state.fails {
-            return Err(StoreError::Io {
+            return Err(StoreError::File(ReplaceError {
                 what: "write",
                 path: "/memory".into(),
                 source: io::Error::other(reason.clone()),
-            });
+            }));
         }
         state.written.push(document.to_vec());
         Ok(())

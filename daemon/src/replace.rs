@@ -1,0 +1,103 @@
+//! Replacing a file whole: temporary name in the same directory, fsync, rename, fsync of the directory. A crash at any
+//! moment leaves the old content or the new one, and at most a temporary file, which the next write takes over. Who else
+//! may write there at the same time is the caller's question: two would share the temporary name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a file was not replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}: {source}", path.display())]
+pub struct ReplaceError {
+    /// The step.
+    pub what: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// Where a file lies while it is written. The runtimes read no file of the configuration directory that ends like this
+/// (libcni takes `.conf`, `.conflist` and `.json`).
+pub fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension("tmp")
+}
+
+/// Gives `path` this content and these permissions, whatever was there. A program that runs from the old file keeps it
+/// (nothing is written into it, so there is no ETXTBSY), and whoever looks sees the old file or the new one, whole.
+///
+/// # Errors
+/// Those of open(2), write(2), fsync(2) and rename(2); the old file is as it was.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError> {
+    let temporary = temporary(path);
+    let failed = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| ReplaceError { what, path, source }
+    };
+    write_synced(&temporary, content, mode).map_err(failed("write", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(failed("replace", path))?;
+    match path.parent() {
+        Some(dir) => sync(dir),
+        None => Ok(()),
+    }
+}
+
+/// Makes what happened to the names in `dir` durable: without this a rename or a removal may be lost with the power.
+///
+/// # Errors
+/// Those of fsync(2).
+pub fn sync(dir: &Path) -> Result<(), ReplaceError> {
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| ReplaceError {
+        what: "sync the directory",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+fn write_synced(temporary: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    // What a killed writer left there is overwritten.
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(mode);
+    let mut file = options.open(temporary)?;
+    // The umask and a file that was there have a say in `mode` above, not here.
+    file.set_permissions(PermissionsExt::from_mode(mode))?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_new_content_has_its_own_permissions_and_nothing_is_left_beside_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("berth-cni");
+        std::fs::write(
+            temporary(&path),
+            "what a crash left, longer than the new content",
+        )
+        .unwrap();
+        replace(&path, b"program", 0o755).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"program");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(std::fs::read_dir(&home).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_replacement_keeps_the_old_file_and_names_the_step() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        replace(&path, b"old", 0o600).unwrap();
+        // Stands in the temporary file's place, as a full disk would; root may write past any mode.
+        std::fs::create_dir(temporary(&path)).unwrap();
+        let error = replace(&path, b"new", 0o600).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+        assert!(error.to_string().contains("file.tmp"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+}

@@ -10,10 +10,10 @@ DAEMON := --release --workspace --bins --features berthd/aws
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test e2e lint fmt doc clean ci
+.PHONY: help setup build demo test e2e lint fmt doc manifests check-deploy clean ci
 
 help: ## show this
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## install what builds and tests need (apt), saying what
 	@scripts/setup
@@ -53,9 +53,16 @@ fmt: ## format
 doc: ## rustdoc of our crates, warnings are errors
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
 
+manifests: ## make deploy/berth.yaml from the chart
+	@scripts/check-deploy render > deploy/berth.yaml.tmp
+	@mv deploy/berth.yaml.tmp deploy/berth.yaml
+
+check-deploy: build ## check Dockerfile, chart and manifests, and run what the image consists of (root)
+	@scripts/check-deploy
+
 clean: ## remove what was built
 	$(CARGO) clean
 
-ci: lint test demo doc ## what CI runs
+ci: lint test demo doc check-deploy ## what CI runs
 	@scripts/check-plugin $(BIN)/berth-cni
 	@scripts/check-monitoring

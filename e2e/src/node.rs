@@ -311,7 +311,8 @@ impl Node {
     }
 
     /// All that `berthd` gets from outside, so that no setting of the caller's shell changes a test.
-    fn daemon_environment(&self) -> Vec<(String, String)> {
+    #[must_use]
+    pub fn daemon_environment(&self) -> Vec<(String, String)> {
         let path = |path: PathBuf| path.display().to_string();
         let fixed = [
             ("PATH", std::env::var("PATH").unwrap_or_default()),

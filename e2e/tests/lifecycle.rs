@@ -13,12 +13,16 @@ mod chained;
 mod checkpoint;
 #[path = "mock/client.rs"]
 mod client;
+#[path = "lifecycle/contained.rs"]
+mod contained;
 #[path = "lifecycle/fixture.rs"]
 mod fixture;
 #[path = "lifecycle/foreign.rs"]
 mod foreign;
 #[path = "lifecycle/host.rs"]
 mod host;
+#[path = "lifecycle/install.rs"]
+mod install;
 #[path = "lifecycle/lost.rs"]
 mod lost;
 #[path = "lifecycle/networks.rs"]

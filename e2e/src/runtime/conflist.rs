@@ -70,6 +70,24 @@ impl Conflist {
         Self::from_json(raw).with_context(|| path.display().to_string())
     }
 
+    /// Reads the list that containerd would take from its configuration directory: the first by name, and no other if that
+    /// one cannot be used.
+    ///
+    /// # Errors
+    /// There is none; see [`Conflist::load`].
+    pub fn first_in(dir: &Path) -> anyhow::Result<Self> {
+        let mut lists = Vec::new();
+        for entry in std::fs::read_dir(dir)? {
+            let path = entry?.path();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if matches!(extension, Some("conf" | "conflist" | "json")) {
+                lists.push(path);
+            }
+        }
+        let first = lists.iter().min();
+        Self::load(first.with_context(|| format!("no list in {}", dir.display()))?)
+    }
+
     /// Takes `raw` for a list.
     ///
     /// # Errors

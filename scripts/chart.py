@@ -93,10 +93,12 @@ def settings(berthd):
     text = subprocess.run([berthd, "--help"], check=True, capture_output=True, text=True).stdout
     text = text[text.index("Variables ("):]
     found = {}
-    for names, rest in re.findall(r"^  ((?:[A-Z][A-Za-z0-9_]+(?:, )?)+) +(.*)$", text, re.M):
+    for line in text.splitlines():
+        names, _, rest = line.removeprefix("  ").partition("  ")
         default = re.search(r"\[([^\]]*)\]$", rest)
         for name in names.split(", "):
-            found[name] = default.group(1) if default else ""
+            if re.fullmatch("[A-Z][A-Za-z0-9_]+", name):
+                found[name] = default.group(1) if default else ""
     expect(len(found) > 15, f"the help was not understood: {found}")
     return found
 

@@ -131,6 +131,8 @@ def check_pod(manifests, known):
         (berthd, "HOST_CNI_CONFDIR_PATH", "/etc/cni/net.d", True),
     ]:
         expect(mounted(container, known[name]) == (path, written), f"{name} in {container['name']}")
+    expect(mounted(berthd, known["BERTH_CNI_RESULTS"]) == (known["BERTH_CNI_RESULTS"], False), "the result cache")
+    expect(mounted(berthd, "/run/netns") == ("/run/netns", False), "the sandboxes' namespaces")
     sysctls = mounted(berthd, env["BERTH_PROC_ROOT"] + "/sys")
     expect(sysctls == ("/proc/sys", True), f"sysctls are at {sysctls}")
 

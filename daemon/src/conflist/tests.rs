@@ -150,7 +150,7 @@ async fn nothing_is_written_before_an_add_can_be_served() {
     let (ready, mut told) = host.keep();
     says(&mut told, "has not said yet which node").await;
     ready.send_replace(Readiness::NotLaidOut);
-    says(&mut told, "do not stand yet").await;
+    says(&mut told, "not laid out yet").await;
     assert!(host.files().is_empty());
     ready.send_replace(Readiness::Ready);
     says(&mut told, "stands").await;

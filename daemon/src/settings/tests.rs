@@ -89,13 +89,6 @@ fn every_value_reaches_its_field() {
         ("BERTH_ADD_WAIT_SECONDS", "24"),
         ("CLUSTER_NAME", "prod"),
         ("ADDITIONAL_ENI_TAGS", r#"{"team":"net"}"#),
-        ("HOST_CNI_CONFDIR_PATH", "/a/net.d"),
-        ("HOST_CNI_BIN_PATH", "/a/bin"),
-        ("BERTH_WRITE_CONFLIST", "false"),
-        ("BERTH_CNI_VERSION", "1.1.0"),
-        ("BERTH_PORTMAP", "false"),
-        ("ENABLE_BANDWIDTH_PLUGIN", "true"),
-        ("DISABLE_POD_V6", "true"),
         ("BERTH_LOG", "warn,berthd=debug"),
     ])
     .unwrap();
@@ -128,6 +121,31 @@ fn every_value_reaches_its_field() {
     assert_eq!(settings.cluster_name.as_deref(), Some("prod"));
     assert_eq!(settings.additional_eni_tags["team"], "net");
     assert_eq!(settings.log, "warn,berthd=debug");
+    assert_eq!(
+        value(&settings, "MAX_ENI"),
+        ("3".into(), "environment".into())
+    );
+    assert_eq!(
+        value(&settings, "POD_MTU"),
+        ("1500".into(), "default".into())
+    );
+    assert_eq!(value(&settings, "BERTH_MARK_MASK").0, "0x1e");
+}
+
+#[test]
+fn every_value_reaches_the_conflist() {
+    let settings = read(&[
+        ("BERTH_SOCKET", "/a/sock"),
+        ("BERTH_TOMBSTONES", "/a/tombs"),
+        ("HOST_CNI_CONFDIR_PATH", "/a/net.d"),
+        ("HOST_CNI_BIN_PATH", "/a/bin"),
+        ("BERTH_WRITE_CONFLIST", "false"),
+        ("BERTH_CNI_VERSION", "1.1.0"),
+        ("BERTH_PORTMAP", "false"),
+        ("ENABLE_BANDWIDTH_PLUGIN", "true"),
+        ("DISABLE_POD_V6", "true"),
+    ])
+    .unwrap();
     let chain = Chain {
         version: CniVersion::V1_1_0,
         portmap: false,
@@ -143,15 +161,6 @@ fn every_value_reaches_its_field() {
         chain,
     };
     assert_eq!(settings.conflist, conflist);
-    assert_eq!(
-        value(&settings, "MAX_ENI"),
-        ("3".into(), "environment".into())
-    );
-    assert_eq!(
-        value(&settings, "POD_MTU"),
-        ("1500".into(), "default".into())
-    );
-    assert_eq!(value(&settings, "BERTH_MARK_MASK").0, "0x1e");
 }
 
 #[test]

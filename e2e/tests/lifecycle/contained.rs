@@ -25,12 +25,13 @@ use crate::fixture::{M5_LARGE, config, eventually, launch, status_json};
 const CONTAINER: &str = r#"
 [ "$BERTH_INSIDE" ] || BERTH_INSIDE=1 exec unshare --mount "$0" "$@"
 mount --bind "$ROOT" "$ROOT"
-mkdir -p "$ROOT/proc" "$ROOT/dev" "$ROOT/host/proc/sys" "$ROOT/old" "$ROOT$SHARED"
+mkdir -p "$ROOT/proc" "$ROOT/dev" "$ROOT/host/proc/sys" "$ROOT/old" "$ROOT/run/netns" "$ROOT$SHARED"
 ln -s /proc/self/fd/0 "$ROOT/dev/stdin"
 mount -t proc proc "$ROOT/proc"
 mount --bind "$ROOT/proc/sys" "$ROOT/proc/sys"
 mount -o remount,bind,ro "$ROOT/proc/sys"
 mount --bind /proc/sys "$ROOT/host/proc/sys"
+mount --bind -o ro /run/netns "$ROOT/run/netns"
 mount --bind "$SHARED" "$ROOT$SHARED"
 mount -o remount,bind,ro "$ROOT"
 cd "$ROOT"
@@ -110,6 +111,7 @@ impl Container {
             ("BERTH_PROC_ROOT", "/host/proc".to_owned()),
         ];
         environment.extend(more.map(|(name, value)| (name.to_owned(), value)));
-        Daemon::start(node.netns(), &self.script, &environment, &node.log())
+        let spawn = |command: &mut Command| node.netns().spawn(command);
+        Daemon::start(spawn, &self.script, &environment, &node.log())
     }
 }

@@ -7,6 +7,8 @@
 
 #[path = "lifecycle/admin.rs"]
 mod admin;
+#[path = "lifecycle/answering.rs"]
+mod answering;
 #[path = "lifecycle/chained.rs"]
 mod chained;
 #[path = "lifecycle/checkpoint.rs"]
@@ -15,6 +17,12 @@ mod checkpoint;
 mod client;
 #[path = "lifecycle/contained.rs"]
 mod contained;
+#[path = "lifecycle/credentials.rs"]
+mod credentials;
+#[path = "lifecycle/crowd.rs"]
+mod crowd;
+#[path = "lifecycle/disk.rs"]
+mod disk;
 #[path = "lifecycle/fixture.rs"]
 mod fixture;
 #[path = "lifecycle/foreign.rs"]
@@ -35,6 +43,8 @@ mod sandboxes;
 mod socket;
 #[path = "lifecycle/stopping.rs"]
 mod stopping;
+#[path = "lifecycle/vanished.rs"]
+mod vanished;
 #[path = "lifecycle/verbs.rs"]
 mod verbs;
 #[path = "lifecycle/watch.rs"]

@@ -12,7 +12,8 @@ use e2e::node::Node;
 use e2e::node::pod::Pod;
 
 use crate::fixture::{
-    M5_LARGE, SOON, add_pods, answer, config, eventually, leg, start, status_json,
+    M5_LARGE, PER_ENI, SOON, add_pods, answer, calls, config, del_pods, eventually, leg, start,
+    status_json,
 };
 use crate::watch::Watch;
 
@@ -89,4 +90,57 @@ fn restart_among_adds(node: &Node, before: &Snapshot) -> anyhow::Result<Vec<anyh
             .collect();
         restarted.map(|()| added)
     })
+}
+
+#[test]
+fn sigterm_while_an_eni_is_attached_and_pods_go() -> anyhow::Result<()> {
+    let Some(cluster) = start(config("term-attach"), M5_LARGE, 1, &[])? else {
+        return Ok(());
+    };
+    let member = &cluster.members[0];
+    let node = &member.node;
+    let mut pods = add_pods(member, "old", PER_ENI)?;
+    let dead = pods.split_off(PER_ENI - 3);
+    let slow = FaultKind::Slow { ms: 3_000 };
+    for action in ["AttachNetworkInterface", "ModifyNetworkInterfaceAttribute"] {
+        cluster.cloud().fault(Fault::always(action, slow.clone()));
+    }
+    let come = thread::scope(|scope| -> anyhow::Result<Vec<Pod>> {
+        let come: Vec<_> = (0..3)
+            .map(|number| scope.spawn(move || node.add_pod(&format!("new-{number}"), &[])))
+            .collect();
+        let under_way = eventually("the attach is under way", SOON, || {
+            let intents = status_json(node)?["intents"].to_string();
+            ensure!(intents.to_lowercase().contains("attach"), "{intents}");
+            Ok(())
+        });
+        let go = scope.spawn(|| del_pods(member, dead));
+        let restarted = under_way
+            .and_then(|()| node.stop_daemon(STOPPED))
+            .and_then(|()| node.start_daemon(DAEMON_PATIENCE));
+        let gone = go.join().expect("a DEL panicked");
+        let come: Vec<_> = come
+            .into_iter()
+            .map(|add| add.join().expect("an ADD panicked"))
+            .collect();
+        restarted.and(gone)?;
+        come.into_iter().collect()
+    })?;
+    pods.extend(come);
+    cluster.cloud().clear_faults();
+    member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+    eventually("daemon and pods agree", SOON, || {
+        let known = node.status()?.attachments.len();
+        ensure!(
+            known == pods.len(),
+            "{} live, {known} are known",
+            pods.len()
+        );
+        Ok(())
+    })?;
+    let left = cluster.cloud().available_enis();
+    ensure!(left.is_empty(), "ENIs that nobody has: {left:?}");
+    let attaches = calls(&cluster, "AttachNetworkInterface").len();
+    ensure!(attaches == 1, "attached {attaches} times");
+    answer(member, &pods)
 }

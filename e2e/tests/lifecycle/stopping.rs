@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use e2e::cluster::DAEMON_PATIENCE;
-use e2e::mock::{Fault, FaultKind};
+use e2e::mock::{Fault, FaultKind, Outcome};
 use e2e::netns::snapshot::{Change, Snapshot};
 use e2e::node::Node;
 use e2e::node::pod::Pod;
 
 use crate::fixture::{
-    M5_LARGE, PER_ENI, SOON, add_pods, answer, calls, config, del_pods, eventually, leg, start,
-    status_json,
+    M5_LARGE, PER_ENI, RESERVE, SOON, add_pods, answer, calls, config, del_pods, eventually, leg,
+    start, status_json,
 };
 use crate::watch::Watch;
 
@@ -99,8 +99,10 @@ fn sigterm_while_an_eni_is_attached_and_pods_go() -> anyhow::Result<()> {
     };
     let member = &cluster.members[0];
     let node = &member.node;
-    let mut pods = add_pods(member, "old", PER_ENI)?;
-    let dead = pods.split_off(PER_ENI - 3);
+    // With the reserve the primary ENI is full.
+    let mut pods = add_pods(member, "old", PER_ENI - RESERVE)?;
+    member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+    let dead = pods.split_off(pods.len() - 3);
     let slow = FaultKind::Slow { ms: 3_000 };
     for action in ["AttachNetworkInterface", "ModifyNetworkInterfaceAttribute"] {
         cluster.cloud().fault(Fault::always(action, slow.clone()));
@@ -140,7 +142,9 @@ fn sigterm_while_an_eni_is_attached_and_pods_go() -> anyhow::Result<()> {
     })?;
     let left = cluster.cloud().available_enis();
     ensure!(left.is_empty(), "ENIs that nobody has: {left:?}");
-    let attaches = calls(&cluster, "AttachNetworkInterface").len();
-    ensure!(attaches == 1, "attached {attaches} times");
+    // While a call cut off by the stop is still being made, EC2 shows nothing of it; the next daemon may ask again.
+    let mut attaches = calls(&cluster, "AttachNetworkInterface");
+    attaches.retain(|call| call.outcome == Outcome::Ok);
+    ensure!(attaches.len() == 1, "attached twice: {attaches:?}");
     answer(member, &pods)
 }

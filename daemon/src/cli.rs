@@ -35,6 +35,9 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
   MANAGE_UNTAGGED_ENI                  true: take attached ENIs that nobody has tagged [false]
   MAX_ENI                              fewer ENIs than the instance type has
+  ENABLE_PREFIX_DELEGATION             true: /28 prefixes instead of single addresses [false]
+  WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_ENI_TARGET, WARM_PREFIX_TARGET
+                                       as aws-node has them, instead of berth's own reserve
   BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]
   BERTH_CNI_RESULTS                    the runtimes' result cache [/var/lib/cni/results]
   BERTH_CNI_VERSION                    of the conflist; 1.1.0 for STATUS and GC [1.0.0]
@@ -47,8 +50,8 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   BERTH_TOMBSTONES                     DELs that met no daemon [/run/berth/tombstones]
   BERTH_WRITE_CONFLIST                 false: something else writes the conflist [true]
 
-There is no setting for the size of the warm pool: berth holds what the pods on the node need
-and a small reserve.";
+The size of the warm pool needs no setting: berth holds what the pods on the node need and a
+small reserve. aws-node's warm targets replace it by fixed levels, where they are set.";
 
 /// Examples, for `--help`.
 const EXAMPLES: &str = "\

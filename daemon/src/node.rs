@@ -94,6 +94,7 @@ impl NodeFacts {
         Limits {
             enis: self.max_enis,
             slots_per_eni: self.ipv4_per_eni.saturating_sub(1),
+            prefixes: self.prefixes,
         }
     }
 

@@ -22,6 +22,8 @@ mod nodelinks;
 mod nodetable;
 #[path = "dataplane_kernel/pods.rs"]
 mod pods;
+#[path = "dataplane_kernel/prefixes.rs"]
+mod prefixes;
 #[path = "dataplane_kernel/removal.rs"]
 mod removal;
 #[path = "dataplane_kernel/repair.rs"]

@@ -36,6 +36,14 @@ enum Op {
         eni: usize,
         count: u32,
     },
+    AssignPrefixes {
+        eni: usize,
+        count: u32,
+    },
+    UnassignPrefix {
+        eni: usize,
+        prefix: usize,
+    },
     AssignThis {
         eni: usize,
         host: u32,
@@ -66,14 +74,16 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let n = 0_usize..12;
     prop_oneof![
-        1 => (prop::sample::select(vec!["m5.large", "t3.small", "m5.large", "no.such"]), 0_usize..2)
+        1 => (prop::sample::select(vec!["m5.large", "t3.small", "m3.medium", "no.such"]), 0_usize..3)
             .prop_map(|(kind, subnet)| Op::Launch { kind, subnet }),
-        4 => (0_usize..3, 0_u32..12, prop::option::of(0_u8..4))
+        4 => (0_usize..4, 0_u32..12, prop::option::of(0_u8..4))
             .prop_map(|(subnet, secondary, token)| Op::Create { subnet, secondary, token }),
         4 => (n.clone(), 0_usize..4, 0_u32..4)
             .prop_map(|(eni, instance, index)| Op::Attach { eni, instance, index }),
         3 => n.clone().prop_map(|eni| Op::Finish { eni }),
         6 => (n.clone(), 0_u32..9).prop_map(|(eni, count)| Op::Assign { eni, count }),
+        3 => (n.clone(), 0_u32..3).prop_map(|(eni, count)| Op::AssignPrefixes { eni, count }),
+        2 => (n.clone(), 0_usize..3).prop_map(|(eni, prefix)| Op::UnassignPrefix { eni, prefix }),
         3 => (n.clone(), 0_u32..40).prop_map(|(eni, host)| Op::AssignThis { eni, host }),
         4 => (n.clone(), 0_usize..6).prop_map(|(eni, address)| Op::Unassign { eni, address }),
         2 => n.clone().prop_map(|eni| Op::Detach { eni }),
@@ -90,10 +100,11 @@ fn cidr(text: &str) -> Ipv4Net {
 }
 
 fn empty() -> State {
-    // A /27 has 27 addresses to give, a /28 has 11: both run dry soon.
+    // A /27 has 27 addresses to give, a /28 has 11: both run dry soon. Neither has a prefix to give; a /26 has two.
     let subnets = [
         (cidr("10.0.1.0/27"), "us-west-2a".to_owned()),
         (cidr("10.0.2.16/28"), "us-west-2b".to_owned()),
+        (cidr("10.0.3.64/26"), "us-west-2a".to_owned()),
     ];
     State::new(&[cidr("10.0.0.0/16")], &subnets, 7).unwrap()
 }
@@ -179,7 +190,16 @@ fn apply_to_addresses(state: &mut State, op: &Op) -> Result<(), Refusal> {
             let id = nth(&state.enis, *eni);
             let eni = state.eni(&id)?;
             let address = eni.addresses().nth(*address).unwrap_or(Ipv4Addr::LOCALHOST);
-            state.unassign(&id, &[address])
+            state.unassign(&id, &[address], &[])
+        }
+        Op::AssignPrefixes { eni, count } => {
+            let eni = nth(&state.enis, *eni);
+            state.assign(&eni, &Assign::Prefixes(*count)).map(drop)
+        }
+        Op::UnassignPrefix { eni, prefix } => {
+            let id = nth(&state.enis, *eni);
+            let held = state.eni(&id)?.prefixes.get(*prefix).copied();
+            state.unassign(&id, &[], &[held.unwrap_or(cidr("10.0.3.64/28"))])
         }
         _ => unreachable!("{op:?} is not about addresses"),
     }
@@ -192,7 +212,10 @@ fn check(state: &State) {
         let subnet = &state.subnets[&eni.subnet_id];
         let first = u32::from(subnet.cidr.network());
         let last = u32::from(subnet.cidr.broadcast());
-        for address in eni.addresses() {
+        for prefix in &eni.prefixes {
+            assert_eq!((prefix.prefix_len(), prefix.trunc()), (28, *prefix));
+        }
+        for address in eni.reachable() {
             let other = owners.insert(address, &eni.id);
             assert_eq!(other, None, "{address} is on {} too", eni.id);
             assert!(
@@ -203,13 +226,15 @@ fn check(state: &State) {
         }
         if let Some(a) = &eni.attachment {
             let limits = limits_of(&state.instances[&a.instance_id].instance_type).unwrap();
-            assert!(eni.addresses().count() <= limits.ipv4_per_eni as usize);
+            let slots = eni.addresses().count() + eni.prefixes.len();
+            assert!(slots <= limits.ipv4_per_eni as usize);
+            assert!(eni.prefixes.is_empty() || limits.takes_prefixes());
             assert!(state.instances[&a.instance_id].running);
         }
     }
     for subnet in state.subnets.values() {
         let here = state.enis.values().filter(|e| e.subnet_id == subnet.id);
-        let used: BTreeSet<_> = here.flat_map(|e| e.addresses()).collect();
+        let used: BTreeSet<_> = here.flat_map(|e| e.reachable()).collect();
         assert_eq!(&used, subnet.used());
         let size = u32::from(subnet.cidr.broadcast()) - u32::from(subnet.cidr.network()) + 1;
         assert_eq!(
@@ -247,7 +272,7 @@ fn expected_of_assign(state: &State, eni: &str, count: u32) -> Option<Code> {
         let kind = &state.instances[&a.instance_id].instance_type;
         limits_of(kind).unwrap().ipv4_per_eni as usize
     });
-    if limit.is_some_and(|l| 1 + eni.secondary.len() + count as usize > l) {
+    if limit.is_some_and(|l| 1 + eni.secondary.len() + eni.prefixes.len() + count as usize > l) {
         return Some(Code::PrivateIpAddressLimitExceeded);
     }
     let subnet = &state.subnets[&eni.subnet_id];
@@ -306,13 +331,13 @@ fn addresses_do_not_come_in_order() {
         .launch("m5.24xlarge", None, SystemTime::UNIX_EPOCH)
         .unwrap();
     let eni = state.enis_of(&instance)[0].id.clone();
-    let given = state.assign(&eni, &Assign::Count(40)).unwrap();
+    let (given, _) = state.assign(&eni, &Assign::Count(40)).unwrap();
     let mut sorted = given.clone();
     sorted.sort();
     assert_ne!(given, sorted);
     // A freed address is not what the next call gets.
-    state.unassign(&eni, &given[..1]).unwrap();
-    assert_ne!(state.assign(&eni, &Assign::Count(1)).unwrap(), given[..1]);
+    state.unassign(&eni, &given[..1], &[]).unwrap();
+    assert_ne!(state.assign(&eni, &Assign::Count(1)).unwrap().0, given[..1]);
 }
 
 #[test]
@@ -373,4 +398,37 @@ fn termination_deletes_only_what_goes_with_the_instance() {
     assert_eq!(state.enis.keys().collect::<Vec<_>>(), [&stays.0]);
     assert_eq!(state.enis[&stays.0].status(), "available");
     check(&state);
+}
+
+#[test]
+fn one_address_in_each_block_leaves_no_prefix() {
+    let mut state = State::new(
+        &[cidr("10.0.0.0/16")],
+        &[(cidr("10.0.1.0/24"), "us-west-2a".to_owned())],
+        1,
+    )
+    .unwrap();
+    let subnet_id = state.first_subnet.clone();
+    // The first and the last of the sixteen blocks have addresses that AWS keeps.
+    let whole = |state: &State| state.subnets[&subnet_id].free_prefixes().count();
+    assert_eq!(whole(&state), 14);
+    let request = CreateEni {
+        subnet_id: subnet_id.clone(),
+        ..CreateEni::default()
+    };
+    let eni = state.create_eni(&request).unwrap().id;
+    let before = whole(&state) as u32;
+    let (_, given) = state.assign(&eni, &Assign::Prefixes(before)).unwrap();
+    assert_eq!((given.len() as u32, whole(&state)), (before, 0));
+    state.unassign(&eni, &[], &given).unwrap();
+    assert_eq!(whole(&state) as u32, before);
+
+    let taken: Vec<_> = state.subnets[&subnet_id]
+        .free_prefixes()
+        .map(|block| block.network())
+        .collect();
+    state.assign(&eni, &Assign::These(taken)).unwrap();
+    assert!(state.subnets[&subnet_id].free() > 200);
+    let refusal = state.assign(&eni, &Assign::Prefixes(1)).unwrap_err();
+    assert!(refusal.is(Code::InsufficientCidrBlocks), "{refusal}");
 }

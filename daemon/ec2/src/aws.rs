@@ -21,6 +21,7 @@ use aws_sdk_ec2::config::{Builder, retry::RetryConfig};
 use aws_sdk_ec2::types::{
     Filter, InstanceType, NetworkInterfaceAttachmentChanges, ResourceType, Tag, TagSpecification,
 };
+use ipnet::Ipv4Net;
 use tokio::sync::OnceCell;
 
 use crate::error::{Action, Ec2Error, Kind};
@@ -148,10 +149,12 @@ impl Ec2 for AwsEc2 {
     ) -> Result<NetworkInterface, Ec2Error> {
         let action = Action::CreateNetworkInterface;
         let sending = Sending::new(action);
-        // EC2 refuses a count of 0.
-        let secondary = (request.secondary_addresses > 0)
-            .then(|| parameter(action, "secondary_addresses", request.secondary_addresses))
-            .transpose()?;
+        let count = |name, value| {
+            // EC2 refuses a count of 0.
+            (value > 0)
+                .then(|| parameter(action, name, value))
+                .transpose()
+        };
         let answer = self
             .client(action)
             .await?
@@ -160,7 +163,11 @@ impl Ec2 for AwsEc2 {
             .set_groups(some(&request.security_groups))
             .description(&request.description)
             .set_tag_specifications(tag_specifications(request))
-            .set_secondary_private_ip_address_count(secondary)
+            .set_secondary_private_ip_address_count(count(
+                "secondary_addresses",
+                request.secondary_addresses,
+            )?)
+            .set_ipv4_prefix_count(count("prefixes", request.prefixes)?)
             .client_token(&request.client_token)
             .customize()
             .interceptor(sending.clone())
@@ -256,10 +263,28 @@ impl Ec2 for AwsEc2 {
         answer::assigned(eni, count, answer.assigned_private_ip_addresses())
     }
 
+    async fn assign_ipv4_prefixes(&self, eni: &str, count: u32) -> Result<Vec<Ipv4Net>, Ec2Error> {
+        let action = Action::AssignPrivateIpAddresses;
+        let sending = Sending::new(action);
+        let answer = self
+            .client(action)
+            .await?
+            .assign_private_ip_addresses()
+            .network_interface_id(eni)
+            .ipv4_prefix_count(parameter(action, "count", count)?)
+            .customize()
+            .interceptor(sending.clone())
+            .send()
+            .await
+            .map_err(|error| sending.failure(&error))?;
+        answer::assigned_prefixes(eni, count, answer.assigned_ipv4_prefixes())
+    }
+
     async fn unassign_private_ip_addresses(
         &self,
         eni: &str,
         addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
     ) -> Result<(), Ec2Error> {
         let action = Action::UnassignPrivateIpAddresses;
         let sending = Sending::new(action);
@@ -267,7 +292,8 @@ impl Ec2 for AwsEc2 {
             .await?
             .unassign_private_ip_addresses()
             .network_interface_id(eni)
-            .set_private_ip_addresses(Some(addresses.iter().map(Ipv4Addr::to_string).collect()))
+            .set_private_ip_addresses(texts(addresses))
+            .set_ipv4_prefixes(texts(prefixes))
             .customize()
             .interceptor(sending.clone())
             .send()
@@ -410,6 +436,11 @@ fn tag_specifications(request: &CreateNetworkInterface) -> Option<Vec<TagSpecifi
         .build();
     // EC2 refuses a specification without tags.
     (!request.tags.is_empty()).then(|| vec![specification])
+}
+
+/// A list parameter of addresses or prefixes, left out when empty.
+fn texts<T: ToString>(list: &[T]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.iter().map(T::to_string).collect())
 }
 
 /// A list parameter, left out when empty.

@@ -225,7 +225,10 @@ impl Ec2 for FakeEc2 {
         &self,
         request: &CreateNetworkInterface,
     ) -> Result<NetworkInterface, Ec2Error> {
-        let target = format!("{} +{}", request.client_token, request.secondary_addresses);
+        let target = format!(
+            "{} +{} +{}/28",
+            request.client_token, request.secondary_addresses, request.prefixes
+        );
         self.call(Action::CreateNetworkInterface, target, |world| {
             let eni = world.cloud.create(request)?;
             world.record();
@@ -285,14 +288,25 @@ impl Ec2 for FakeEc2 {
         .await
     }
 
+    async fn assign_ipv4_prefixes(&self, eni: &str, count: u32) -> Result<Vec<Ipv4Net>, Ec2Error> {
+        let target = format!("{eni} +{count}/28");
+        self.call(Action::AssignPrivateIpAddresses, target, |world| {
+            let fresh = world.cloud.assign_prefixes(eni, count)?;
+            world.record();
+            Ok(fresh)
+        })
+        .await
+    }
+
     async fn unassign_private_ip_addresses(
         &self,
         eni: &str,
         addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
     ) -> Result<(), Ec2Error> {
-        let target = format!("{eni} -{addresses:?}");
+        let target = format!("{eni} -{addresses:?} -{prefixes:?}");
         self.call(Action::UnassignPrivateIpAddresses, target, |world| {
-            world.cloud.unassign(eni, addresses)?;
+            world.cloud.unassign(eni, addresses, prefixes)?;
             world.record();
             Ok(())
         })

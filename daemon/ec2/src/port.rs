@@ -34,11 +34,14 @@ pub trait Ec2: Send + Sync {
         eni: &str,
         count: u32,
     ) -> Result<Vec<Ipv4Addr>, Ec2Error>;
-    /// `UnassignPrivateIpAddresses`.
+    /// `AssignPrivateIpAddresses` by count of /28 prefixes; answers the newly assigned prefixes only.
+    async fn assign_ipv4_prefixes(&self, eni: &str, count: u32) -> Result<Vec<Ipv4Net>, Ec2Error>;
+    /// `UnassignPrivateIpAddresses` of single addresses and of /28 prefixes.
     async fn unassign_private_ip_addresses(
         &self,
         eni: &str,
         addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
     ) -> Result<(), Ec2Error>;
     /// `DetachNetworkInterface`, never forced.
     async fn detach_network_interface(&self, attachment: &str) -> Result<(), Ec2Error>;
@@ -70,6 +73,8 @@ pub struct CreateNetworkInterface {
     pub tags: BTreeMap<String, String>,
     /// How many secondary addresses it comes with.
     pub secondary_addresses: u32,
+    /// How many /28 prefixes it comes with; EC2 refuses a call that asks for both.
+    pub prefixes: u32,
     /// Idempotency token, 64 ASCII characters at most (EC2, "Ensuring idempotency").
     pub client_token: String,
 }

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::address::AddressMode;
 use crate::eni::EniId;
 use crate::mac::Mac;
 use crate::ownership::Claims;
@@ -27,8 +28,12 @@ pub enum Action {
         token: String,
         /// Where it will be attached.
         device_index: u32,
-        /// Secondary addresses it comes with.
-        addresses: u32,
+        /// Whether it comes with single addresses or prefixes.
+        #[serde(default)]
+        mode: AddressMode,
+        /// How many of them.
+        #[serde(alias = "addresses")]
+        count: u32,
     },
     /// AttachNetworkInterface.
     Attach {
@@ -51,15 +56,21 @@ pub enum Action {
     Assign {
         /// Where.
         eni: EniId,
-        /// How many.
+        /// Single addresses or prefixes.
+        #[serde(default)]
+        mode: AddressMode,
+        /// How many of them.
         count: u32,
     },
     /// UnassignPrivateIpAddresses.
     Unassign {
         /// Where.
         eni: EniId,
-        /// Which.
+        /// Which single ones.
         addresses: Vec<Ipv4Addr>,
+        /// Which prefixes, whole.
+        #[serde(default)]
+        prefixes: Vec<Ipv4Net>,
     },
     /// Take the ENI's rules and tables away, then DetachNetworkInterface.
     Detach {
@@ -154,6 +165,31 @@ impl Action {
         }
     }
 
+    /// How many addresses it asks for.
+    pub fn asks_for(&self) -> u32 {
+        match self {
+            Self::Create { mode, count, .. } | Self::Assign { mode, count, .. } => {
+                count * mode.addresses_per_slot()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether it asks for prefixes.
+    pub fn asks_for_prefixes(&self) -> bool {
+        matches!(
+            self,
+            Self::Create {
+                mode: AddressMode::Prefix,
+                count: 1..,
+                ..
+            } | Self::Assign {
+                mode: AddressMode::Prefix,
+                ..
+            }
+        )
+    }
+
     /// The place on the instance that an ENI will have by it.
     pub fn device_index(&self) -> Option<u32> {
         match self {
@@ -176,16 +212,17 @@ impl fmt::Display for Action {
         match self {
             Self::Create {
                 device_index,
-                addresses,
+                mode,
+                count,
                 ..
-            } => {
-                write!(
-                    f,
-                    "{verb:?} device {device_index} with {addresses} addresses"
-                )
-            }
-            Self::Assign { eni, count } => write!(f, "{verb:?} {count} on {eni}"),
-            Self::Unassign { eni, addresses } => write!(f, "{verb:?} {addresses:?} on {eni}"),
+            } => write!(f, "{verb:?} device {device_index} with {count} {mode}"),
+            Self::Assign { eni, mode, count } => write!(f, "{verb:?} {count} {mode} on {eni}"),
+            Self::Unassign {
+                eni,
+                addresses,
+                prefixes,
+            } if prefixes.is_empty() => write!(f, "{verb:?} {addresses:?} on {eni}"),
+            Self::Unassign { eni, prefixes, .. } => write!(f, "{verb:?} {prefixes:?} on {eni}"),
             _ => match self.eni() {
                 Some(eni) => write!(f, "{verb:?} {eni}"),
                 None => write!(f, "{verb:?}"),
@@ -226,10 +263,12 @@ pub enum Outcome {
         /// `eni-attach-...`.
         attachment_id: String,
     },
-    /// Of Assign: the newly assigned addresses.
+    /// Of Assign: what was newly assigned.
     Assigned {
-        /// Which.
+        /// Which single addresses.
         addresses: Vec<Ipv4Addr>,
+        /// Which prefixes.
+        prefixes: Vec<Ipv4Net>,
     },
     /// Of Describe.
     Described(Described),
@@ -250,8 +289,10 @@ pub struct CreatedEni {
     pub primary_address: Ipv4Addr,
     /// Its subnet's CIDR.
     pub subnet: Ipv4Net,
-    /// Its secondary addresses.
+    /// Its single secondary addresses.
     pub addresses: Vec<Ipv4Addr>,
+    /// Its prefixes.
+    pub prefixes: Vec<Ipv4Net>,
 }
 
 /// What Describe showed.

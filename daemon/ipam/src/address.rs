@@ -1,5 +1,7 @@
-//! A secondary address of an ENI and its life.
+//! A secondary address of an ENI and its life; single ones, and those that come by the /28.
 
+use std::fmt;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -17,6 +19,59 @@ pub enum Block {
     Single,
     /// As part of a delegated /28, which takes one slot for all sixteen.
     Prefix(Ipv4Net),
+}
+
+/// How many addresses a delegated prefix has: all sixteen of a /28, the first and the last too (EC2 User Guide, "Prefix
+/// delegation").
+pub const PREFIX_ADDRESSES: u32 = 16;
+
+/// What is asked of EC2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressMode {
+    /// Single addresses.
+    #[default]
+    Secondary,
+    /// /28 prefixes.
+    Prefix,
+}
+
+impl AddressMode {
+    /// How many addresses one slot of an ENI holds.
+    pub const fn addresses_per_slot(self) -> u32 {
+        match self {
+            Self::Secondary => 1,
+            Self::Prefix => PREFIX_ADDRESSES,
+        }
+    }
+
+    /// How many slots it takes to hold `addresses`.
+    pub const fn slots_for(self, addresses: u32) -> u32 {
+        addresses.div_ceil(self.addresses_per_slot())
+    }
+}
+
+impl fmt::Display for AddressMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secondary => "addresses",
+            Self::Prefix => "prefixes",
+        })
+    }
+}
+
+/// The addresses that EC2 names, by themselves or by their prefixes, and how each came.
+pub fn named<'a>(
+    addresses: &'a [Ipv4Addr],
+    prefixes: &'a [Ipv4Net],
+) -> impl Iterator<Item = (Ipv4Addr, Block)> + 'a {
+    let singles = addresses.iter().map(|ip| (*ip, Block::Single));
+    let members = prefixes.iter().flat_map(|prefix| {
+        let first = prefix.network().to_bits();
+        (first..first.saturating_add(PREFIX_ADDRESSES))
+            .map(|bits| (Ipv4Addr::from_bits(bits), Block::Prefix(*prefix)))
+    });
+    singles.chain(members)
 }
 
 /// Where an address is in its life: Free → Assigned → Cooling → Free, and from Free back to EC2.

@@ -21,7 +21,7 @@ pub mod time;
 pub mod trouble;
 
 pub use action::{Action, Failure, FailureKind, Intent, IntentId, Outcome, Verb};
-pub use address::{Address, AddressState, Block, Tally};
+pub use address::{Address, AddressMode, AddressState, Block, Tally};
 pub use attachment::{Attachment, AttachmentKey, PodInterface, PodName};
 pub use eni::{Eni, EniId, EniState, Ownership};
 pub use mac::Mac;

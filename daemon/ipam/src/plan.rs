@@ -6,6 +6,7 @@
 mod growth;
 mod knowledge;
 mod life;
+mod mode;
 mod release;
 
 use crate::action::{Action, Intent, IntentId, Verb};
@@ -24,6 +25,8 @@ pub struct Limits {
     pub enis: u32,
     /// Secondary addresses (or prefixes) an ENI.
     pub slots_per_eni: u32,
+    /// Whether its ENIs take prefixes: on nitro and bare metal.
+    pub prefixes: bool,
 }
 
 /// Who needs an address.
@@ -202,14 +205,7 @@ impl<'a> Planner<'a> {
                 .map(|e| pool.tally(&e.id).free)
                 .sum()
         };
-        let asked: u32 = pool
-            .intents()
-            .map(|(_, intent)| match &intent.action {
-                Action::Create { addresses, .. } => *addresses,
-                Action::Assign { count, .. } => *count,
-                _ => 0,
-            })
-            .sum();
+        let asked: u32 = pool.intents().map(|(_, i)| i.action.asks_for()).sum();
         Balance {
             wanted: self.view.demand.waiting,
             free: on(&Eni::takes_pods),

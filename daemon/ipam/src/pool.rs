@@ -11,9 +11,10 @@ mod snapshot;
 pub use invariants::Violation;
 pub use snapshot::Snapshot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Intent, IntentId, Outcome};
@@ -164,7 +165,8 @@ impl Pool {
         }
     }
 
-    /// The address that the next pod gets: of the fullest ready ENI (so that others empty), the longest free.
+    /// The address that the next pod gets: of the fullest ready ENI (so that others empty); there of the fullest prefix
+    /// that has pods, then a single one, then of a prefix without pods (so that prefixes empty); of these the longest free.
     pub fn choose(&self) -> Option<(Ipv4Addr, EniId)> {
         let eni = self
             .enis
@@ -176,10 +178,18 @@ impl Pool {
                     std::cmp::Reverse(eni.device_index),
                 )
             })?;
+        let prefixes = self.prefixes_of(&eni.id);
+        let place = |block: Block| match block {
+            Block::Single => (1, 0),
+            Block::Prefix(prefix) => match prefixes.get(&prefix).map_or(0, |tally| tally.used()) {
+                0 => (2, 0),
+                used => (0, u32::MAX - used),
+            },
+        };
         let (address, _) = self
             .addresses_of(&eni.id)
-            .filter_map(|(address, a)| a.free_since().map(|since| (address, since)))
-            .min_by_key(|&(address, since)| (since, address))?;
+            .filter_map(|(ip, a)| a.free_since().map(|since| (ip, (place(a.block), since))))
+            .min_by_key(|&(ip, key)| (key, ip))?;
         Some((address, eni.id.clone()))
     }
 
@@ -212,18 +222,55 @@ impl Pool {
         Tally::of(self.addresses_of(eni).map(|(_, address)| address))
     }
 
-    /// How many of an ENI's slots are taken: one a single address, one a prefix.
-    pub fn slots(&self, eni: &EniId) -> u32 {
-        let mut prefixes: Vec<_> = Vec::new();
-        let mut slots = 0;
+    /// The prefixes that an ENI holds, each with its addresses by state.
+    pub fn prefixes_of(&self, eni: &EniId) -> BTreeMap<Ipv4Net, Tally> {
+        let mut members: BTreeMap<Ipv4Net, Vec<&Address>> = BTreeMap::new();
         for (_, address) in self.addresses_of(eni) {
+            if let Block::Prefix(prefix) = address.block {
+                members.entry(prefix).or_default().push(address);
+            }
+        }
+        let tally = |(prefix, addresses)| (prefix, Tally::of(addresses));
+        members.into_iter().map(tally).collect()
+    }
+
+    /// The prefixes whose addresses are this node's and nobody else's for certain: not one on its way back to EC2, alone or
+    /// with its ENI, not one that only Describe knows, and not one that it does not show.
+    pub fn prefixes(&self) -> BTreeSet<Ipv4Net> {
+        let stays = |eni: &EniId| {
+            self.enis
+                .get(eni)
+                .is_some_and(|e| e.is_ready() || e.is_coming())
+        };
+        let certain = |state: &AddressState| {
+            matches!(
+                state,
+                AddressState::Free { .. }
+                    | AddressState::Assigned { .. }
+                    | AddressState::Cooling { .. }
+            )
+        };
+        let standing = self
+            .addresses
+            .values()
+            .filter(|a| certain(&a.state) && a.missed.is_none() && stays(&a.eni));
+        standing
+            .filter_map(|a| match a.block {
+                Block::Prefix(prefix) => Some(prefix),
+                Block::Single => None,
+            })
+            .collect()
+    }
+
+    /// How many of an ENI's slots are taken, once what is on its way back has left: one a single address, one a prefix.
+    pub fn slots(&self, eni: &EniId) -> u32 {
+        let mut prefixes = BTreeSet::new();
+        let mut slots = 0;
+        let stays = |a: &&Address| a.state != AddressState::Unassigning;
+        for address in self.addresses_of(eni).map(|(_, a)| a).filter(stays) {
             match address.block {
                 Block::Single => slots += 1,
-                Block::Prefix(prefix) if prefixes.contains(&prefix) => {}
-                Block::Prefix(prefix) => {
-                    prefixes.push(prefix);
-                    slots += 1;
-                }
+                Block::Prefix(prefix) => slots += u32::from(prefixes.insert(prefix)),
             }
         }
         slots
@@ -343,8 +390,13 @@ impl Pool {
         if id.0 != self.next_intent {
             return Err(Violation::NoIntent(id));
         }
-        if let Action::Unassign { eni, addresses } = &action {
-            self.begin_unassign(eni, addresses)?;
+        if let Action::Unassign {
+            eni,
+            addresses,
+            prefixes,
+        } = &action
+        {
+            self.begin_unassign(eni, addresses, prefixes)?;
         }
         if let Action::Detach { eni } = &action {
             self.begin_detach(eni)?;
@@ -366,21 +418,40 @@ impl Pool {
         Ok(())
     }
 
-    fn begin_unassign(&mut self, eni: &EniId, addresses: &[Ipv4Addr]) -> Result<(), Violation> {
-        let free = |ip: &&Ipv4Addr| {
-            self.addresses
-                .get(ip)
-                .is_some_and(|a| a.is_free() && &a.eni == eni)
-        };
-        if let Some(taken) = addresses.iter().find(|ip| !free(ip)) {
+    fn begin_unassign(
+        &mut self,
+        eni: &EniId,
+        addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
+    ) -> Result<(), Violation> {
+        let going = self.to_unassign(eni, addresses, prefixes);
+        let free = |ip: &&Ipv4Addr| self.addresses.get(ip).is_some_and(Address::is_free);
+        let unknown = addresses.iter().find(|ip| !going.contains(ip));
+        if let Some(taken) = going.iter().find(|ip| !free(ip)).or(unknown) {
             return Err(Violation::NotFree(*taken));
         }
-        for ip in addresses {
-            if let Some(address) = self.addresses.get_mut(ip) {
+        for ip in going {
+            if let Some(address) = self.addresses.get_mut(&ip) {
                 address.state = AddressState::Unassigning;
             }
         }
         Ok(())
+    }
+
+    /// What goes with these addresses and prefixes of `eni`: of a prefix, the members that are held.
+    fn to_unassign(
+        &self,
+        eni: &EniId,
+        addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
+    ) -> Vec<Ipv4Addr> {
+        self.addresses_of(eni)
+            .filter(|(ip, a)| match a.block {
+                Block::Single => addresses.contains(ip),
+                Block::Prefix(prefix) => prefixes.contains(&prefix),
+            })
+            .map(|(ip, _)| ip)
+            .collect()
     }
 
     /// An ENI that goes takes its addresses along, so no pod may have one.

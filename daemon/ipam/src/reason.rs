@@ -115,7 +115,9 @@ impl Reason {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::SubnetFull => "free addresses in the node's subnet, or add nodes in another one",
-            Self::NoContiguousBlock => "reserve a CIDR block of the subnet for prefixes",
+            Self::NoContiguousBlock => {
+                "single addresses serve meanwhile; reserve a CIDR block of the subnet for prefixes"
+            }
             Self::EniLimit { .. } => {
                 "lower the pods on this node, raise MAX_ENI, or use a larger instance type"
             }
@@ -154,7 +156,7 @@ impl fmt::Display for Told<'_> {
         let seconds = |wait: Duration| format!("{:.1} s", wait.as_secs_f64());
         match self.reason {
             Reason::SubnetFull => f.write_str("the subnet has no free address"),
-            Reason::NoContiguousBlock => f.write_str("the subnet has no free /28"),
+            Reason::NoContiguousBlock => f.write_str("the subnet has no free /28 in one piece"),
             Reason::EniLimit { enis } => {
                 write!(f, "all {enis} ENIs of this instance are attached and full")
             }

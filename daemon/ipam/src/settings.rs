@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
+use crate::address::AddressMode;
 use crate::desired::{MarkMask, PrimaryMark, Randomize};
+use crate::policy::WarmTargets;
 
 /// Settings of the host network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,11 @@ pub struct PoolSettings {
     pub cooldown: Duration,
     /// Highest number of ENIs, if lower than the instance type's (MAX_ENI).
     pub max_eni: Option<u32>,
+    /// Single addresses or prefixes (ENABLE_PREFIX_DELEGATION).
+    pub mode: AddressMode,
+    /// Fixed levels instead of berth's own reserve (WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_ENI_TARGET,
+    /// WARM_PREFIX_TARGET).
+    pub targets: WarmTargets,
 }
 
 impl Default for PoolSettings {
@@ -64,6 +71,8 @@ impl Default for PoolSettings {
         Self {
             cooldown: Duration::from_secs(30),
             max_eni: None,
+            mode: AddressMode::Secondary,
+            targets: WarmTargets::default(),
         }
     }
 }

@@ -21,7 +21,11 @@ pub struct Trouble {
 
 /// The troubles of all kinds of calls. Not durable: after a restart everything is tried at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Troubles(BTreeMap<(Verb, Option<EniId>), Trouble>);
+pub struct Troubles {
+    calls: BTreeMap<(Verb, Option<EniId>), Trouble>,
+    /// That the subnet has no free /28: no call's trouble, since the same calls go through for single addresses.
+    fragmented: Option<Trouble>,
+}
 
 /// First and longest rest after a failure of this kind; it doubles with each one in a row.
 fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
@@ -33,7 +37,9 @@ fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
         // Policies reach EC2 within a minute or so; asking more often only fills CloudTrail.
         FailureKind::AccessDenied => (10_000, 60_000),
         // Somebody else must give addresses back first.
-        FailureKind::SubnetFull | FailureKind::NoContiguousBlock => (2_000, 60_000),
+        FailureKind::SubnetFull => (2_000, 60_000),
+        // Single addresses serve meanwhile, and a whole block opens far more rarely than an address.
+        FailureKind::NoContiguousBlock => (60_000, 600_000),
         FailureKind::AddressLimit | FailureKind::EniLimit => (5_000, 60_000),
         FailureKind::Unreachable
         | FailureKind::Doubtful
@@ -74,7 +80,13 @@ impl Troubles {
     /// Remembers a failure.
     pub fn note(&mut self, action: &Action, failure: &Failure, now: Timestamp) {
         let key = (action.verb(), action.blamed(failure.kind).cloned());
-        let failures = self.0.get(&key).map_or(0, |t| t.failures);
+        let fragmented =
+            failure.kind == FailureKind::NoContiguousBlock && action.asks_for_prefixes();
+        let last = match fragmented {
+            true => self.fragmented.as_ref(),
+            false => self.calls.get(&key),
+        };
+        let failures = last.map_or(0, |t| t.failures);
         let (first, longest) = rest(action.verb(), failure.kind);
         let wait = first.saturating_mul(1 << failures.min(16)).min(longest);
         let until = now.after(wait);
@@ -83,7 +95,11 @@ impl Troubles {
             until,
             failures: failures + 1,
         };
-        self.0.insert(key, trouble);
+        if fragmented {
+            self.fragmented = Some(trouble);
+        } else {
+            self.calls.insert(key, trouble);
+        }
     }
 
     /// Lets a kind of call rest for what another one met.
@@ -93,25 +109,35 @@ impl Troubles {
             until,
             failures: 1,
         };
-        self.0.insert((verb, None), trouble);
+        self.calls.insert((verb, None), trouble);
     }
 
-    /// Forgets: the call went through.
+    /// Forgets what an action has disproved by going through.
     pub fn clear(&mut self, action: &Action) {
-        self.0.remove(&(action.verb(), None));
+        self.calls.remove(&(action.verb(), None));
         if let Some(eni) = action.eni() {
-            self.0.remove(&(action.verb(), Some(eni.clone())));
+            self.calls.remove(&(action.verb(), Some(eni.clone())));
+        }
+        if action.asks_for_prefixes() {
+            self.fragmented = None;
         }
     }
 
     /// Forgets a kind of call, whatever it was about.
     pub(crate) fn clear_verb(&mut self, verb: Verb) {
-        self.0.retain(|(other, _), _| *other != verb);
+        self.calls.retain(|(other, _), _| *other != verb);
     }
 
     /// Forgets an ENI that is no more.
     pub(crate) fn forget(&mut self, gone: &EniId) {
-        self.0.retain(|(_, eni), _| eni.as_ref() != Some(gone));
+        self.calls.retain(|(_, eni), _| eni.as_ref() != Some(gone));
+    }
+
+    /// Why, and until when, no prefixes are asked for.
+    pub fn fragmented(&self, now: Timestamp) -> Option<&Trouble> {
+        self.fragmented
+            .as_ref()
+            .filter(|trouble| trouble.until > now)
     }
 
     /// What keeps `action` from being begun now; the longer one where both its kind and its ENI rest.
@@ -123,34 +149,42 @@ impl Troubles {
 
     /// What went wrong last with calls like `action`, whether or not they may be made again by now.
     pub fn of(&self, action: &Action) -> impl Iterator<Item = &Trouble> {
-        let on = |eni: Option<&EniId>| self.0.get(&(action.verb(), eni.cloned()));
+        let on = |eni: Option<&EniId>| self.calls.get(&(action.verb(), eni.cloned()));
         let own = action.eni().and_then(|eni| on(Some(eni)));
         on(None).into_iter().chain(own)
     }
 
     /// What went wrong last with all calls of a kind.
     pub fn last(&self, verb: Verb) -> Option<&Trouble> {
-        self.0.get(&(verb, None))
+        self.calls.get(&(verb, None))
     }
 
     /// What went wrong last with one ENI.
     pub fn about(&self, verb: Verb, eni: &EniId) -> Option<&Trouble> {
-        self.0.get(&(verb, Some(eni.clone())))
+        self.calls.get(&(verb, Some(eni.clone())))
     }
 
     /// All that rests now.
     pub fn resting(&self, now: Timestamp) -> impl Iterator<Item = &Trouble> {
-        self.0.values().filter(move |trouble| trouble.until > now)
+        self.calls
+            .values()
+            .filter(move |trouble| trouble.until > now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::AddressMode;
 
     fn assign(eni: &str) -> Action {
+        assign_in(AddressMode::Secondary, eni)
+    }
+
+    fn assign_in(mode: AddressMode, eni: &str) -> Action {
         Action::Assign {
             eni: EniId(eni.to_owned()),
+            mode,
             count: 1,
         }
     }
@@ -217,5 +251,25 @@ mod tests {
             let rest = troubles.blocking(&detach, now).map(|t| t.until.since(now));
             assert_eq!(rest, Some(Duration::from_secs(60 * minutes)));
         }
+    }
+
+    #[test]
+    fn no_free_block_keeps_no_call_for_single_addresses() {
+        let mut troubles = Troubles::default();
+        let failure = failure(FailureKind::NoContiguousBlock);
+        let now = Timestamp::from_secs(100);
+        let (prefix, single) = (assign_in(AddressMode::Prefix, "eni-1"), assign("eni-1"));
+        troubles.note(&prefix, &failure, now);
+        assert!(troubles.blocking(&single, now).is_none());
+        let until = troubles.fragmented(now).map(|t| t.until);
+        assert_eq!(until, Some(Timestamp::from_secs(160)));
+        troubles.clear(&single);
+        assert!(troubles.fragmented(now).is_some());
+        assert!(troubles.fragmented(Timestamp::from_secs(160)).is_none());
+        troubles.note(&prefix, &failure, now);
+        let until = troubles.fragmented(now).map(|t| t.until);
+        assert_eq!(until, Some(Timestamp::from_secs(220)));
+        troubles.clear(&prefix);
+        assert!(troubles.fragmented(now).is_none());
     }
 }

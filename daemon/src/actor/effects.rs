@@ -8,7 +8,7 @@ use berth_cni::contract::{self, CheckRequest};
 use ec2::{CreateNetworkInterface, Describe, Ec2, Ec2Error, InstanceLimits, Metadata};
 use ipam::action::Described;
 use ipam::ownership::{Claims, INSTANCE_TAG};
-use ipam::{AttachmentKey, EniId, Failure, FailureKind, IntentId, Outcome};
+use ipam::{AddressMode, AttachmentKey, EniId, Failure, FailureKind, IntentId, Outcome};
 use tokio::sync::{oneshot, watch};
 
 use super::gc::GcJob;
@@ -248,11 +248,13 @@ pub(super) enum Call {
     },
     Assign {
         eni: String,
+        mode: AddressMode,
         count: u32,
     },
     Unassign {
         eni: String,
         addresses: Vec<std::net::Ipv4Addr>,
+        prefixes: Vec<ipnet::Ipv4Net>,
     },
     Detach {
         attachment: String,
@@ -285,14 +287,14 @@ pub(super) async fn call(ports: &Ports, facts: &NodeFacts, call: Call) -> Outcom
             .set_delete_on_termination(&eni, &attachment)
             .await
             .map(|()| Outcome::Done),
-        Call::Assign { eni, count } => ports
+        Call::Assign { eni, mode, count } => assign(ports, &eni, mode, count).await,
+        Call::Unassign {
+            eni,
+            addresses,
+            prefixes,
+        } => ports
             .ec2
-            .assign_private_ip_addresses(&eni, count)
-            .await
-            .map(|addresses| Outcome::Assigned { addresses }),
-        Call::Unassign { eni, addresses } => ports
-            .ec2
-            .unassign_private_ip_addresses(&eni, &addresses)
+            .unassign_private_ip_addresses(&eni, &addresses, &prefixes)
             .await
             .map(|()| Outcome::Done),
         Call::Detach { attachment } => ports
@@ -308,6 +310,28 @@ pub(super) async fn call(ports: &Ports, facts: &NodeFacts, call: Call) -> Outcom
         Call::Describe(claims) => return describe(ports, facts, claims).await,
     };
     outcome.unwrap_or_else(|error| Outcome::Failed(translate::failure(&error)))
+}
+
+async fn assign(
+    ports: &Ports,
+    eni: &str,
+    mode: AddressMode,
+    count: u32,
+) -> Result<Outcome, Ec2Error> {
+    let (addresses, prefixes) = match mode {
+        AddressMode::Secondary => {
+            let given = ports.ec2.assign_private_ip_addresses(eni, count).await?;
+            (given, Vec::new())
+        }
+        AddressMode::Prefix => {
+            let given = ports.ec2.assign_ipv4_prefixes(eni, count).await?;
+            (Vec::new(), given)
+        }
+    };
+    Ok(Outcome::Assigned {
+        addresses,
+        prefixes,
+    })
 }
 
 async fn describe(ports: &Ports, facts: &NodeFacts, claims: Claims) -> Outcome {

@@ -3,6 +3,7 @@
 
 use ipam::desired::NodeDesired;
 use ipam::{EniId, EniState, Failure, IntentId, Mac, Outcome, desired};
+use ipnet::Ipv4Net;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -21,6 +22,8 @@ pub(super) struct Layouts {
     next: Awaiting,
     /// The one that was last found or made to stand as a whole: what is changed of it later was changed by others.
     standing: Option<NodeDesired>,
+    /// The prefixes that the last one had.
+    prefixes: Vec<Ipv4Net>,
 }
 
 /// One that is being applied.
@@ -35,8 +38,8 @@ pub(super) struct Applying {
 pub(super) struct Awaiting {
     /// Connects of these ENIs.
     connects: Vec<IntentId>,
-    /// Dropped when the ENIs that are about to go stand in it no more.
-    detaches: Vec<oneshot::Sender<()>>,
+    /// Dropped when the ENIs and prefixes that are about to go stand in it no more.
+    leaving: Vec<oneshot::Sender<()>>,
 }
 
 impl Actor {
@@ -55,6 +58,7 @@ impl Actor {
             return;
         };
         self.layouts.applying = true;
+        self.layouts.prefixes.clone_from(&desired.prefixes);
         let applying = Applying {
             desired,
             parts: std::mem::take(&mut self.layouts.due),
@@ -88,11 +92,11 @@ impl Actor {
         self.lay_out();
     }
 
-    /// Takes an ENI that is about to go, and is marked so, out of the layout. The answer resolves, with an error, when
-    /// that is done or has failed.
-    pub(super) fn without_draining(&mut self) -> oneshot::Receiver<()> {
-        let (detach, done) = oneshot::channel();
-        self.layouts.next.detaches.push(detach);
+    /// Takes what is about to go, and is marked so, out of the layout: an ENI, a prefix. The answer resolves, with an error,
+    /// when that is done or has failed.
+    pub(super) fn without_leaving(&mut self) -> oneshot::Receiver<()> {
+        let (leaving, done) = oneshot::channel();
+        self.layouts.next.leaving.push(leaving);
         self.lay_out();
         done
     }
@@ -171,6 +175,11 @@ impl Actor {
         Some(self.pool.eni(intent.action.eni()?)?.mac)
     }
 
+    /// Whether prefixes have come or gone since the last layout.
+    pub(super) fn prefixes_differ(&self) -> bool {
+        !self.pool.prefixes().iter().eq(&self.layouts.prefixes)
+    }
+
     /// The node's layout with all ENIs whose link is there and that stay.
     fn layout(&self) -> Option<NodeDesired> {
         let facts = self.facts.as_ref()?;
@@ -185,6 +194,11 @@ impl Actor {
             let linked = eni.device_index == 0 || self.linked.contains(&eni.id);
             attached && (has_pods || eni.is_managed() && linked)
         });
-        desired::node(standing, &facts.vpc_cidrs, &self.settings.network)
+        desired::node(
+            standing,
+            self.pool.prefixes(),
+            &facts.vpc_cidrs,
+            &self.settings.network,
+        )
     }
 }

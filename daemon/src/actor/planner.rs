@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipam::ownership::{DESCRIPTION_PREFIX, INSTANCE_TAG};
-use ipam::{Action, Demand, EniId, Event, IntentId, Outcome, Verb, View};
+use ipam::{Action, AddressMode, Demand, EniId, Event, IntentId, Outcome, View};
 use tracing::{info, warn};
 
 use super::effects::{self, Call, Effect};
@@ -64,8 +64,8 @@ impl Actor {
             return self.performed(id, Outcome::Failed(failure));
         };
         let seq = action.is_durable().then(|| self.changed());
-        // Its rules and routes go before its link goes with the detachment.
-        let draining = (action.verb() == Verb::Detach).then(|| self.without_draining());
+        // Rules and routes of an ENI go before its link does, and a prefix is refused here no more before it is anyone's.
+        let draining = leaves_layout(&action).then(|| self.without_leaving());
         let (ports, durable) = (self.ports.clone(), self.store.durable());
         self.run_effect(async move {
             if let Some(seq) = seq
@@ -93,8 +93,8 @@ impl Actor {
         let attachment = |eni: &EniId| self.pool.eni(eni).and_then(|eni| eni.attachment_id.clone());
         Some(match action {
             Action::Create {
-                token, addresses, ..
-            } => Call::Create(self.create(token, *addresses)?),
+                token, mode, count, ..
+            } => Call::Create(self.create(token, *mode, *count)?),
             Action::Attach { eni, device_index } => Call::Attach {
                 eni: eni.0.clone(),
                 instance: facts.instance_id.clone(),
@@ -104,13 +104,19 @@ impl Actor {
                 eni: eni.0.clone(),
                 attachment: attachment(eni)?,
             },
-            Action::Assign { eni, count } => Call::Assign {
+            Action::Assign { eni, mode, count } => Call::Assign {
                 eni: eni.0.clone(),
+                mode: *mode,
                 count: *count,
             },
-            Action::Unassign { eni, addresses } => Call::Unassign {
+            Action::Unassign {
+                eni,
+                addresses,
+                prefixes,
+            } => Call::Unassign {
                 eni: eni.0.clone(),
                 addresses: addresses.clone(),
+                prefixes: prefixes.clone(),
             },
             Action::Detach { eni } => Call::Detach {
                 attachment: attachment(eni)?,
@@ -123,7 +129,12 @@ impl Actor {
 
     /// A new ENI in the primary's likeness. The same token always gives the same request, or EC2 would call the repeat
     /// a mismatch: so the time of creation is the one in the token.
-    fn create(&self, token: &str, addresses: u32) -> Option<ec2::CreateNetworkInterface> {
+    fn create(
+        &self,
+        token: &str,
+        mode: AddressMode,
+        count: u32,
+    ) -> Option<ec2::CreateNetworkInterface> {
         let facts = self.facts.as_ref()?;
         let decided: u64 = token.rsplit('-').nth(1)?.parse().ok()?;
         let created = std::time::UNIX_EPOCH + std::time::Duration::from_secs(decided);
@@ -137,12 +148,14 @@ impl Actor {
             tags.insert("cluster.k8s.amazonaws.com/name".to_owned(), cluster.clone());
             tags.insert("eks:eni:owner".to_owned(), "amazon-vpc-cni".to_owned());
         }
+        let prefixes = mode == AddressMode::Prefix;
         Some(ec2::CreateNetworkInterface {
             subnet_id: facts.primary.subnet_id.clone(),
             security_groups: facts.primary.security_groups.clone(),
             description: format!("{DESCRIPTION_PREFIX}{}", facts.instance_id),
             tags,
-            secondary_addresses: addresses,
+            secondary_addresses: if prefixes { 0 } else { count },
+            prefixes: if prefixes { count } else { 0 },
             client_token: token.to_owned(),
         })
     }
@@ -169,6 +182,17 @@ impl Actor {
             self.retry(effects::Retry::Observe);
         } else if !self.laid_out {
             self.retry(effects::Retry::LayOut);
+        } else if self.prefixes_differ() {
+            self.lay_out();
         }
+    }
+}
+
+/// Whether what an action gives away stands in the node's layout.
+fn leaves_layout(action: &Action) -> bool {
+    match action {
+        Action::Detach { .. } => true,
+        Action::Unassign { prefixes, .. } => !prefixes.is_empty(),
+        _ => false,
     }
 }

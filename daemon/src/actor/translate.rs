@@ -167,6 +167,7 @@ pub(super) fn created(eni: &NetworkInterface, facts: &NodeFacts) -> Result<Outco
         primary_address: primary_address.ok_or_else(|| bad("it has no IPv4 address"))?,
         subnet: facts.primary.subnet,
         addresses: eni.secondary_addresses.clone(),
+        prefixes: eni.prefixes.clone(),
     })))
 }
 

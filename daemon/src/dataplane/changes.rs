@@ -11,7 +11,7 @@ pub enum Object {
     EniLink,
     /// An address on an ENI's link.
     EniAddress,
-    /// A route of an ENI.
+    /// A route of an ENI, or of one of its prefixes.
     EniRoute,
     /// A policy rule.
     Rule,

@@ -2,6 +2,7 @@
 //! Everything is compared and only differences are written; one failure does not keep the rest from being applied.
 
 mod enis;
+mod prefixes;
 mod rules;
 
 use ipam::Mac;
@@ -76,6 +77,7 @@ impl Node {
                     None => pass.errors.push(DataplaneError::NoLink { mac: eni.mac }),
                 }
             }
+            self.apply_prefixes(desired, &mut pass).await;
         }
         let stale = if parts.contains(Part::Rules) {
             self.add_rules(desired, &mut pass).await

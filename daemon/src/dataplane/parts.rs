@@ -5,7 +5,7 @@ use std::fmt;
 /// A part: looked at as a whole, mended as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// The ENIs: links, addresses, routing tables, sysctls.
+    /// The ENIs: links, addresses, routing tables, sysctls; the routes of their prefixes.
     Enis,
     /// The rules.
     Rules,

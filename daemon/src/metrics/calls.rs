@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use ec2::{
     Action, CreateNetworkInterface, Describe, Ec2, Ec2Error, InstanceLimits, NetworkInterface,
 };
+use ipnet::Ipv4Net;
 
 use super::{Metrics, OK};
 
@@ -83,12 +84,20 @@ impl<E: Ec2> Ec2 for CountedEc2<E> {
         self.count(Action::AssignPrivateIpAddresses, call).await
     }
 
+    async fn assign_ipv4_prefixes(&self, eni: &str, count: u32) -> Result<Vec<Ipv4Net>, Ec2Error> {
+        let call = self.inner.assign_ipv4_prefixes(eni, count);
+        self.count(Action::AssignPrivateIpAddresses, call).await
+    }
+
     async fn unassign_private_ip_addresses(
         &self,
         eni: &str,
         addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
     ) -> Result<(), Ec2Error> {
-        let call = self.inner.unassign_private_ip_addresses(eni, addresses);
+        let call = self
+            .inner
+            .unassign_private_ip_addresses(eni, addresses, prefixes);
         self.count(Action::UnassignPrivateIpAddresses, call).await
     }
 

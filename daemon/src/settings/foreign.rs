@@ -24,10 +24,6 @@ const REFUSED: &[(&str, &str)] = &[
         "berth uses network card 0 only; unset it if pods need one interface",
     ),
     (
-        "ENABLE_PREFIX_DELEGATION",
-        "this release assigns secondary addresses and would run into a lower limit of pods; unset it and lower the kubelet's --max-pods to the type's ENIs x (addresses - 1) + 2",
-    ),
-    (
         "DISABLE_NETWORK_RESOURCE_PROVISIONING",
         "berth assigns addresses itself; unset it, or keep what provisions this node",
     ),
@@ -44,7 +40,6 @@ const IPV4: &str = "ENABLE_IPv4";
 const POLICY: &str = "NETWORK_POLICY_ENFORCING_MODE";
 
 /// What is said of a variable that has no effect.
-const OWN_SIZE: &str = "berth sizes its reserve by what the pods on the node do";
 const OWN_LOG: &str = "berth logs JSON on stdout, see BERTH_LOG";
 const NOT_YET: &str = "berth does not do this yet";
 const NO_EGRESS: &str = "berth has no egress plugin";
@@ -52,10 +47,6 @@ const METRICS_HELPER: &str = "it is cni-metrics-helper's";
 
 /// Variable, values that ask for nothing else than what berth does, and why another one has no effect.
 const IGNORED: &[(&str, &[&str], &str)] = &[
-    ("WARM_ENI_TARGET", &[], OWN_SIZE),
-    ("WARM_IP_TARGET", &[], OWN_SIZE),
-    ("MINIMUM_IP_TARGET", &[], OWN_SIZE),
-    ("WARM_PREFIX_TARGET", &[], OWN_SIZE),
     (
         "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
         &["true"],

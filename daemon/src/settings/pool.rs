@@ -1,11 +1,14 @@
-//! The settings of the pool. There are few: berth sizes it by what the pods on the node do.
+//! The settings of the pool. berth needs none of them: it sizes the pool by what the pods on the node do, unless one of
+//! aws-node's warm targets is set.
 
 use std::time::Duration;
 
+use ipam::AddressMode;
+use ipam::policy::WarmTargets;
 use ipam::settings::PoolSettings;
 
 use super::reader::Reader;
-use super::values::number;
+use super::values::{boolean, number};
 
 pub(super) fn read(reader: &mut Reader<'_>) -> PoolSettings {
     let default = PoolSettings::default();
@@ -22,7 +25,36 @@ pub(super) fn read(reader: &mut Reader<'_>) -> PoolSettings {
         max_eni: reader.value("MAX_ENI", default.max_eni, max_eni, |max| {
             max.map_or_else(|| "instance type's limit".to_owned(), |max| max.to_string())
         }),
+        mode: reader.value(
+            "ENABLE_PREFIX_DELEGATION",
+            default.mode,
+            |text| {
+                Ok(match boolean(text)? {
+                    true => AddressMode::Prefix,
+                    false => AddressMode::Secondary,
+                })
+            },
+            |mode| (*mode == AddressMode::Prefix).to_string(),
+        ),
+        targets: WarmTargets {
+            addresses: target(reader, "WARM_IP_TARGET"),
+            minimum: target(reader, "MINIMUM_IP_TARGET"),
+            enis: target(reader, "WARM_ENI_TARGET"),
+            prefixes: target(reader, "WARM_PREFIX_TARGET"),
+        },
     }
+}
+
+/// More addresses than any VPC's subnet has (a /16): no node needs them, and sums of them stay small.
+const HIGHEST_TARGET: u32 = 65_536;
+
+fn target(reader: &mut Reader<'_>, name: &'static str) -> Option<u32> {
+    reader.value(
+        name,
+        None,
+        |text| number(0..=HIGHEST_TARGET, "spares")(text).map(Some),
+        |target| target.map_or_else(String::new, |target| target.to_string()),
+    )
 }
 
 /// Zero and less mean no limit, as with aws-node.

@@ -7,7 +7,9 @@ mod ec2;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStringExt;
 
+use ipam::AddressMode;
 use ipam::desired::{MarkMask, PrimaryMark, Randomize};
+use ipam::policy::WarmTargets;
 
 use super::*;
 use crate::conflist::{Chain, CniVersion};
@@ -164,6 +166,26 @@ fn every_value_reaches_the_conflist() {
 }
 
 #[test]
+fn prefixes_and_warm_targets_are_aws_nodes() {
+    let settings = read(&[
+        ("ENABLE_PREFIX_DELEGATION", "true"),
+        ("WARM_IP_TARGET", "5"),
+        ("MINIMUM_IP_TARGET", "10"),
+        ("WARM_ENI_TARGET", "0"),
+        ("WARM_PREFIX_TARGET", "1"),
+    ])
+    .unwrap();
+    assert_eq!(settings.pool.mode, AddressMode::Prefix);
+    let targets = WarmTargets {
+        addresses: Some(5),
+        minimum: Some(10),
+        enis: Some(0),
+        prefixes: Some(1),
+    };
+    assert_eq!(settings.pool.targets, targets);
+}
+
+#[test]
 fn an_empty_value_is_an_unset_one() {
     let settings = read(&[("MAX_ENI", ""), ("BERTH_LOG", " "), ("ENABLE_IPv6", "")]).unwrap();
     assert_eq!((settings.pool.max_eni, &*settings.log), (None, "info"));
@@ -183,6 +205,9 @@ fn values_that_cannot_be_are_refused_with_what_can() {
         ("IP_COOLDOWN_PERIOD", "-1", "seconds"),
         ("IP_COOLDOWN_PERIOD", "30s", "seconds"),
         ("MAX_ENI", "many", "ENIs"),
+        ("ENABLE_PREFIX_DELEGATION", "nitro", "true or false"),
+        ("WARM_IP_TARGET", "-1", "from 0 to 65536"),
+        ("WARM_ENI_TARGET", "two", "from 0 to 65536"),
         ("MAX_ENI", "99999999999", "ENIs"),
         ("AWS_VPC_ENI_MTU", "575", "from 576 to 9001"),
         ("POD_MTU", "9002", "from 576 to 9001"),
@@ -249,7 +274,6 @@ fn what_pods_depend_on_is_refused_and_not_ignored() {
         ("ENABLE_IPv6", "1"),
         ("ENABLE_POD_ENI", "TRUE"),
         ("ENABLE_MULTI_NIC", "true"),
-        ("ENABLE_PREFIX_DELEGATION", "true"),
         ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "true"),
         ("ENABLE_IMDS_ONLY_MODE", "true"),
         ("NETWORK_POLICY_ENFORCING_MODE", "strict"),
@@ -291,7 +315,7 @@ fn http_can_be_switched_off_and_metrics_can_be_anywhere() {
 #[test]
 fn what_has_no_effect_is_said_once_and_listed() {
     let settings = read(&[
-        ("WARM_IP_TARGET", "5"),
+        ("AWS_VPC_K8S_CNI_LOGLEVEL", "5"),
         ("ENABLE_IPv4", "True"),
         ("MY_NODE_NAME", "ip-10-0-1-5"),
         ("ENI_CONFIG_LABEL_DEF", "k8s.amazonaws.com/eniConfig"),
@@ -308,10 +332,10 @@ fn what_has_no_effect_is_said_once_and_listed() {
         settings
             .warnings
             .iter()
-            .any(|line| line.contains("WARM_IP_TARGET=5"))
+            .any(|line| line.contains("AWS_VPC_K8S_CNI_LOGLEVEL=5"))
     );
     assert_eq!(settings.additional_eni_tags.len(), 1);
     assert!(settings.network.exclude_snat.is_empty());
-    let (text, source) = value(&settings, "WARM_IP_TARGET");
+    let (text, source) = value(&settings, "AWS_VPC_K8S_CNI_LOGLEVEL");
     assert_eq!((&*text, &*source), ("5", "environment, without effect"));
 }

@@ -76,7 +76,8 @@ impl Node {
     /// The layout of this node with these ENIs.
     pub fn desired(&self, devices: &[u32]) -> NodeDesired {
         let enis: Vec<Eni> = devices.iter().map(|device| eni(*device)).collect();
-        desired::node(&enis, &["10.0.0.0/16".parse().unwrap()], &self.settings).unwrap()
+        let vpc = ["10.0.0.0/16".parse().unwrap()];
+        desired::node(&enis, [], &vpc, &self.settings).unwrap()
     }
 
     /// A pod of this node on one of its ENIs, and the namespace that the runtime made for it.

@@ -86,6 +86,7 @@ fn eni(eni: &Eni) -> Value {
         "mac": eni.mac,
         "primary": eni.primary,
         "secondary": eni.secondary,
+        "prefixes": eni.prefixes,
         "tags": eni.tags,
         "status": eni.status(),
         "instance": attachment.map(|a| &a.instance_id),

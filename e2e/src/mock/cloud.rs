@@ -208,6 +208,23 @@ impl Cloud {
         })?)
     }
 
+    /// Somebody else takes one address of each whole /28 of the first subnet, so that no prefix is left, with an ENI that
+    /// is attached to nothing.
+    pub fn fragment(&self) -> Result<Eni, CloudError> {
+        Ok(self.inner.change(|state| {
+            let subnet = state.subnet(&state.first_subnet)?;
+            let mut taken = subnet.free_prefixes().map(|block| block.network());
+            let request = CreateEni {
+                subnet_id: subnet.id.clone(),
+                description: "somebody else's".to_owned(),
+                primary: taken.next(),
+                secondary: Some(Assign::These(taken.collect())),
+                ..CreateEni::default()
+            };
+            state.create_eni(&request)
+        })?)
+    }
+
     /// Sets how far instance metadata lies behind from now on; a `Duration` is for both directions.
     pub fn set_imds_lag(&self, lag: impl Into<Lag>) {
         self.inner.lags.lock().imds = lag.into();

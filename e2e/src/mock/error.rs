@@ -10,6 +10,7 @@ pub enum Code {
     DryRunOperation,
     IdempotentParameterMismatch,
     IncorrectState,
+    InsufficientCidrBlocks,
     InsufficientFreeAddressesInSubnet,
     InternalError,
     InvalidAction,
@@ -31,6 +32,7 @@ pub enum Code {
     RequestLimitExceeded,
     UnauthorizedOperation,
     UnknownParameter,
+    UnsupportedOperation,
 }
 
 impl Code {
@@ -41,6 +43,7 @@ impl Code {
             Self::DryRunOperation => "DryRunOperation",
             Self::IdempotentParameterMismatch => "IdempotentParameterMismatch",
             Self::IncorrectState => "IncorrectState",
+            Self::InsufficientCidrBlocks => "InsufficientCidrBlocks",
             Self::InsufficientFreeAddressesInSubnet => "InsufficientFreeAddressesInSubnet",
             Self::InternalError => "InternalError",
             Self::InvalidAction => "InvalidAction",
@@ -62,6 +65,7 @@ impl Code {
             Self::RequestLimitExceeded => "RequestLimitExceeded",
             Self::UnauthorizedOperation => "UnauthorizedOperation",
             Self::UnknownParameter => "UnknownParameter",
+            Self::UnsupportedOperation => "UnsupportedOperation",
         }
     }
 

@@ -22,7 +22,7 @@ pub use self::describe::{Filter, Page};
 pub use self::eni::{Attachment, AttachmentStatus, CreateEni, Eni};
 pub use self::instance::{Instance, Termination};
 pub use self::limits::{InstanceLimits, all_limits, limits_of};
-pub use self::subnet::{RESERVED_PER_SUBNET, Subnet};
+pub use self::subnet::{DELEGATED_LENGTH, RESERVED_PER_SUBNET, Subnet};
 use crate::mock::error::{Code, Refusal};
 use crate::mock::seed::Seed;
 
@@ -133,11 +133,11 @@ impl State {
         enis
     }
 
-    /// The ENI that has an address, if one has.
+    /// The ENI that has an address, by itself or in a prefix, if one has.
     pub fn owner_of(&self, address: Ipv4Addr) -> Option<&Eni> {
         self.enis
             .values()
-            .find(|e| e.addresses().any(|a| a == address))
+            .find(|e| e.reachable().any(|a| a == address))
     }
 
     /// Adds or overwrites tags on ENIs (CreateTags).

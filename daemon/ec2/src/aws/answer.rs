@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use aws_sdk_ec2::types;
+use ipnet::Ipv4Net;
 
 use crate::error::{Action, Ec2Error, Kind};
 use crate::mac;
@@ -181,26 +182,45 @@ fn attachment(
     })
 }
 
-/// The addresses of AssignPrivateIpAddresses. EC2 assigns all or none; another number means that something that is not
-/// EC2 answered, or that the list is not of the new ones only, and then only a Describe can tell.
+/// The addresses of AssignPrivateIpAddresses.
 pub(super) fn assigned(
     eni: &str,
     count: u32,
     answer: &[types::AssignedPrivateIpAddress],
 ) -> Result<Vec<Ipv4Addr>, Ec2Error> {
+    let texts = answer.iter().map(|entry| entry.private_ip_address());
+    all_assigned(eni, count, "assignedPrivateIpAddressesSet", texts)
+}
+
+/// The prefixes of AssignPrivateIpAddresses.
+pub(super) fn assigned_prefixes(
+    eni: &str,
+    count: u32,
+    answer: &[types::Ipv4PrefixSpecification],
+) -> Result<Vec<Ipv4Net>, Ec2Error> {
+    let texts = answer.iter().map(|entry| entry.ipv4_prefix());
+    all_assigned(eni, count, "assignedIpv4PrefixSet", texts)
+}
+
+/// EC2 assigns all or none; another number means that something that is not EC2 answered, or that the list is not of the
+/// new ones only, and then only a Describe can tell.
+fn all_assigned<'a, T: FromStr + Debug>(
+    eni: &str,
+    count: u32,
+    field: &str,
+    texts: impl Iterator<Item = Option<&'a str>>,
+) -> Result<Vec<T>, Ec2Error> {
     let reader = Reader {
         action: Action::AssignPrivateIpAddresses,
         subject: eni,
     };
-    let field = "assignedPrivateIpAddressesSet";
-    let addresses = answer
-        .iter()
-        .map(|entry| reader.parse(field, entry.private_ip_address()))
-        .collect::<Result<Vec<_>, _>>()?;
-    if addresses.len() == count as usize {
-        Ok(addresses)
+    let given = texts
+        .map(|text| reader.parse(field, text))
+        .collect::<Result<Vec<T>, _>>()?;
+    if given.len() == count as usize {
+        Ok(given)
     } else {
-        Err(reader.wrong(field, addresses))
+        Err(reader.wrong(field, given))
     }
 }
 

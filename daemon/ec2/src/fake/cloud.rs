@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::FakeSetup;
 use super::history::Enis;
 use crate::classify::classify;
 use crate::error::{Action, Ec2Error};
 use crate::port::{CreateNetworkInterface, NetworkInterface, NicAttachment, NicStatus};
+
+/// EC2's words are not known.
+const NO_PREFIXES: &str = "prefixes are not supported on this instance type";
 
 /// Longest client token (EC2, "Ensuring idempotency").
 const TOKEN_CHARS: usize = 64;
@@ -44,9 +49,14 @@ impl Cloud {
         }
     }
 
-    /// An ENI with free addresses, lowest first, not attached.
-    pub(super) fn add(&mut self, secondary: u32, action: Action) -> Result<String, Ec2Error> {
-        let mut addresses = self.take_addresses(secondary.saturating_add(1), action)?;
+    /// An ENI with free addresses, lowest first, beside these prefixes, not attached.
+    pub(super) fn add(
+        &mut self,
+        secondary: u32,
+        prefixes: &[Ipv4Net],
+        action: Action,
+    ) -> Result<String, Ec2Error> {
+        let mut addresses = self.take_addresses(secondary.saturating_add(1), prefixes, action)?;
         let primary_address = addresses.remove(0);
         self.serial += 1;
         let serial = self.serial;
@@ -61,7 +71,7 @@ impl Cloud {
             status: NicStatus::Available,
             primary_address: Some(primary_address),
             secondary_addresses: addresses,
-            prefixes: Vec::new(),
+            prefixes: prefixes.to_vec(),
             security_groups: self.setup.security_groups.clone(),
             tags: BTreeMap::new(),
             attachment: None,
@@ -93,7 +103,12 @@ impl Cloud {
                 &request.subnet_id,
             ));
         }
-        let id = self.add(request.secondary_addresses, action)?;
+        if request.prefixes > 0 && request.secondary_addresses > 0 {
+            let both = "addresses and prefixes exclude each other";
+            return Err(refuse(action, "InvalidParameterCombination", both));
+        }
+        let prefixes = self.take_prefixes(request.prefixes, action)?;
+        let id = self.add(request.secondary_addresses, &prefixes, action)?;
         let eni = self.get(action, &id)?;
         eni.description.clone_from(&request.description);
         eni.tags.clone_from(&request.tags);
@@ -142,6 +157,9 @@ impl Cloud {
         }
         if slots(eni) > limits.ipv4_per_eni as usize {
             return Err(refuse(action, "PrivateIpAddressLimitExceeded", id));
+        }
+        if !eni.prefixes.is_empty() && !limits.prefixes {
+            return Err(refuse(action, "UnsupportedOperation", NO_PREFIXES));
         }
         Ok(self.put_on(id, device_index, 0))
     }
@@ -198,6 +216,31 @@ impl Cloud {
 
     pub(super) fn assign(&mut self, id: &str, count: u32) -> Result<Vec<Ipv4Addr>, Ec2Error> {
         let action = Action::AssignPrivateIpAddresses;
+        self.check_room(id, count, action)?;
+        let fresh = self.take_addresses(count, &[], action)?;
+        let eni = self.get(action, id)?;
+        eni.secondary_addresses.extend_from_slice(&fresh);
+        Ok(fresh)
+    }
+
+    pub(super) fn assign_prefixes(
+        &mut self,
+        id: &str,
+        count: u32,
+    ) -> Result<Vec<Ipv4Net>, Ec2Error> {
+        let action = Action::AssignPrivateIpAddresses;
+        self.check_room(id, count, action)?;
+        let on_instance = self.get(action, id)?.attachment.is_some();
+        if on_instance && !self.setup.limits.prefixes {
+            return Err(refuse(action, "UnsupportedOperation", NO_PREFIXES));
+        }
+        let fresh = self.take_prefixes(count, action)?;
+        self.get(action, id)?.prefixes.extend_from_slice(&fresh);
+        Ok(fresh)
+    }
+
+    /// Whether the ENI takes so many more addresses or prefixes.
+    fn check_room(&mut self, id: &str, count: u32, action: Action) -> Result<(), Ec2Error> {
         let limit = self.setup.limits.ipv4_per_eni as usize;
         let held = slots(self.get(action, id)?);
         if count == 0 {
@@ -206,14 +249,16 @@ impl Cloud {
         if held + count as usize > limit {
             return Err(refuse(action, "PrivateIpAddressLimitExceeded", id));
         }
-        let fresh = self.take_addresses(count, action)?;
-        let eni = self.get(action, id)?;
-        eni.secondary_addresses.extend_from_slice(&fresh);
-        Ok(fresh)
+        Ok(())
     }
 
     /// All or nothing, as EC2.
-    pub(super) fn unassign(&mut self, id: &str, addresses: &[Ipv4Addr]) -> Result<(), Ec2Error> {
+    pub(super) fn unassign(
+        &mut self,
+        id: &str,
+        addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
+    ) -> Result<(), Ec2Error> {
         let action = Action::UnassignPrivateIpAddresses;
         let eni = self.get(action, id)?;
         if let Some(other) = addresses
@@ -223,8 +268,13 @@ impl Cloud {
             let message = format!("{other} is not a secondary address of {id}");
             return Err(refuse(action, "InvalidParameterValue", message));
         }
+        if let Some(other) = prefixes.iter().find(|p| !eni.prefixes.contains(p)) {
+            let message = format!("{other} is not a prefix of {id}");
+            return Err(refuse(action, "InvalidParameterValue", message));
+        }
         eni.secondary_addresses
             .retain(|address| !addresses.contains(address));
+        eni.prefixes.retain(|prefix| !prefixes.contains(prefix));
         Ok(())
     }
 
@@ -303,8 +353,33 @@ impl Cloud {
             .filter(move |address| !used.contains(address))
     }
 
-    fn take_addresses(&self, count: u32, action: Action) -> Result<Vec<Ipv4Addr>, Ec2Error> {
-        let addresses: Vec<_> = self.free_addresses().take(count as usize).collect();
+    /// Free /28s, lowest first: aligned to 16, with no address in them that somebody has or EC2 keeps.
+    fn take_prefixes(&self, count: u32, action: Action) -> Result<Vec<Ipv4Net>, Ec2Error> {
+        let free: BTreeSet<Ipv4Addr> = self.free_addresses().collect();
+        let blocks = self.setup.subnet.subnets(28).into_iter().flatten();
+        let whole = blocks.filter(|block| {
+            (u32::from(block.network())..=u32::from(block.broadcast()))
+                .all(|address| free.contains(&Ipv4Addr::from(address)))
+        });
+        let prefixes: Vec<_> = whole.take(count as usize).collect();
+        if prefixes.len() < count as usize {
+            let subnet = &self.setup.subnet_id;
+            return Err(refuse(action, "InsufficientCidrBlocks", subnet));
+        }
+        Ok(prefixes)
+    }
+
+    /// Free addresses that are in none of `promised`.
+    fn take_addresses(
+        &self,
+        count: u32,
+        promised: &[Ipv4Net],
+        action: Action,
+    ) -> Result<Vec<Ipv4Addr>, Ec2Error> {
+        let free = self
+            .free_addresses()
+            .filter(|address| !promised.iter().any(|prefix| prefix.contains(address)));
+        let addresses: Vec<_> = free.take(count as usize).collect();
         if addresses.len() < count as usize {
             let subnet = &self.setup.subnet_id;
             return Err(refuse(action, "InsufficientFreeAddressesInSubnet", subnet));

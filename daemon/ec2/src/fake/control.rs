@@ -1,6 +1,6 @@
 //! What a test does to the fake besides calling it: faults, delays, other tenants, and a look at the truth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl FakeEc2 {
     pub fn new(setup: FakeSetup) -> Result<Self, Ec2Error> {
         let secondary = setup.primary_secondary_addresses;
         let mut cloud = Cloud::new(setup);
-        let id = cloud.add(secondary, Action::CreateNetworkInterface)?;
+        let id = cloud.add(secondary, &[], Action::CreateNetworkInterface)?;
         cloud.put_on(&id, 0, 0);
         cloud.arrive(&id);
         if let Some(attachment) = cloud
@@ -169,6 +169,20 @@ impl FakeEc2 {
         while cloud.free_addresses().count() < free && cloud.elsewhere.pop_first().is_some() {}
     }
 
+    /// Others take one address of each whole /28 of the subnet, so that no prefix is to be had, or give those back.
+    pub fn set_fragmented(&self, fragmented: bool) {
+        let cloud = &mut self.world().cloud;
+        let first = cloud.setup.subnet.subnets(28).into_iter().flatten();
+        let firsts: BTreeSet<Ipv4Addr> = first.map(|block| block.network()).collect();
+        if fragmented {
+            let free: Vec<_> = cloud.free_addresses().collect();
+            let taken = free.into_iter().filter(|free| firsts.contains(free));
+            cloud.elsewhere.extend(taken);
+        } else {
+            cloud.elsewhere.retain(|address| !firsts.contains(address));
+        }
+    }
+
     /// Somebody else attaches an ENI, unchecked by limits.
     ///
     /// # Errors
@@ -176,7 +190,7 @@ impl FakeEc2 {
     pub fn attach_foreign(&self, foreign: ForeignEni) -> Result<String, Ec2Error> {
         let mut world = self.world();
         let action = Action::CreateNetworkInterface;
-        let id = world.cloud.add(foreign.secondary_addresses, action)?;
+        let id = world.cloud.add(foreign.secondary_addresses, &[], action)?;
         if let Some(eni) = world.cloud.enis.get_mut(&id) {
             eni.tags = foreign.tags;
             eni.interface_type = foreign.interface_type;
@@ -199,7 +213,7 @@ impl FakeEc2 {
     ) -> Result<String, Ec2Error> {
         let mut world = self.world();
         let action = Action::CreateNetworkInterface;
-        let id = world.cloud.add(secondary_addresses, action)?;
+        let id = world.cloud.add(secondary_addresses, &[], action)?;
         if let Some(eni) = world.cloud.enis.get_mut(&id) {
             eni.tags = tags;
         }
@@ -242,10 +256,12 @@ impl FakeEc2 {
         self.world().cloud.primary().map(|eni| eni.id.clone())
     }
 
-    /// Whether EC2 says that the ENI has the address now, as primary or secondary one.
+    /// Whether EC2 says that the ENI has the address now, as primary or secondary one or in a prefix.
     pub fn holds(&self, eni: &str, address: Ipv4Addr) -> bool {
         self.world().cloud.enis.get(eni).is_some_and(|eni| {
-            eni.primary_address == Some(address) || eni.secondary_addresses.contains(&address)
+            eni.primary_address == Some(address)
+                || eni.secondary_addresses.contains(&address)
+                || eni.prefixes.iter().any(|prefix| prefix.contains(&address))
         })
     }
 

@@ -22,6 +22,7 @@ fn request(token: &str, secondary_addresses: u32) -> CreateNetworkInterface {
         description: "aws-K8S-i-0be27000000000001".to_owned(),
         tags: BTreeMap::from([("owner".to_owned(), "test".to_owned())]),
         secondary_addresses,
+        prefixes: 0,
         client_token: token.to_owned(),
     }
 }
@@ -203,12 +204,12 @@ async fn unassign_takes_all_or_nothing_and_gives_back_to_the_subnet() {
     let mut addresses = eni.secondary_addresses.clone();
     addresses.extend(eni.primary_address);
     let refused = fake
-        .unassign_private_ip_addresses(&eni.id, &addresses)
+        .unassign_private_ip_addresses(&eni.id, &addresses, &[])
         .await;
     assert_eq!(kind(refused), Kind::WrongState);
     assert_eq!(fake.free_in_subnet(), before);
     addresses.pop();
-    fake.unassign_private_ip_addresses(&eni.id, &addresses)
+    fake.unassign_private_ip_addresses(&eni.id, &addresses, &[])
         .await
         .unwrap();
     assert_eq!(fake.free_in_subnet(), before + 2);
@@ -388,4 +389,65 @@ async fn others_attach_leave_alter_and_remove_enis() {
     fake.vanish(&foreign);
     assert!(matches!(links.try_recv(), Ok(LinkEvent::Gone { eni, .. }) if eni == foreign));
     assert!(!fake.alter(&foreign, |_| ()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn prefixes_are_aligned_take_a_slot_each_and_come_back_whole() {
+    let fake = fake();
+    let primary = fake.primary().unwrap();
+    let before = fake.free_in_subnet();
+    let given = fake.assign_ipv4_prefixes(&primary, 2).await.unwrap();
+    // 10.0.0.0/28 has the four addresses that EC2 keeps.
+    let texts: Vec<String> = given.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["10.0.0.16/28", "10.0.0.32/28"]);
+    assert_eq!(fake.free_in_subnet(), before - 32);
+    assert!(fake.holds(&primary, given[1].broadcast()));
+    fake.assign_private_ip_addresses(&primary, 7).await.unwrap();
+    assert_eq!(
+        kind(fake.assign_ipv4_prefixes(&primary, 1).await),
+        Kind::AddressLimit
+    );
+    let other = [given[0], "10.0.0.48/28".parse().unwrap()];
+    let refused = fake.unassign_private_ip_addresses(&primary, &[], &other);
+    assert_eq!(kind(refused.await), Kind::WrongState);
+    fake.unassign_private_ip_addresses(&primary, &[], &given[..1])
+        .await
+        .unwrap();
+    assert_eq!(fake.holdings()[&primary].prefixes, given[1..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fragmented_subnet_has_addresses_but_no_prefix() {
+    let fake = fake();
+    let primary = fake.primary().unwrap();
+    fake.set_fragmented(true);
+    let create = CreateNetworkInterface {
+        prefixes: 1,
+        ..request("p", 0)
+    };
+    assert_eq!(
+        kind(fake.create_network_interface(&create).await),
+        Kind::NoContiguousBlock
+    );
+    assert_eq!(
+        kind(fake.assign_ipv4_prefixes(&primary, 1).await),
+        Kind::NoContiguousBlock
+    );
+    fake.assign_private_ip_addresses(&primary, 1).await.unwrap();
+    fake.set_fragmented(false);
+    let eni = fake.create_network_interface(&create).await.unwrap();
+    assert_eq!(eni.prefixes.len(), 1);
+    assert!(!eni.prefixes[0].contains(&eni.primary_address.unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_on_xen_takes_no_prefix() {
+    let mut setup = FakeSetup::default();
+    setup.limits.prefixes = false;
+    let fake = FakeEc2::new(setup).unwrap();
+    let primary = fake.primary().unwrap();
+    assert_eq!(
+        kind(fake.assign_ipv4_prefixes(&primary, 1).await),
+        Kind::Refused
+    );
 }

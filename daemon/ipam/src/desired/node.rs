@@ -26,6 +26,8 @@ pub struct NodeDesired {
     pub external_services: Vec<Ipv4Net>,
     /// CIDRs whose traffic keeps the pod's own address: the VPC's and the excluded ones.
     pub internal_cidrs: Vec<Ipv4Net>,
+    /// The node's /28s: what is sent to an address of them that no pod has is refused, instead of going back to the VPC.
+    pub prefixes: Vec<Ipv4Net>,
     /// What happens to traffic that leaves those CIDRs; `None` when something outside the node translates it
     /// (AWS_VPC_K8S_CNI_EXTERNALSNAT).
     pub snat: Option<Snat>,
@@ -106,9 +108,11 @@ pub fn eni(eni: &Eni, settings: &NetworkSettings) -> Option<EniDesired> {
     })
 }
 
-/// The layout of the node: `enis` are the primary and those secondary ones whose link is there. `None` without a primary.
+/// The layout of the node: `enis` are the primary and those secondary ones whose link is there, `prefixes` the /28s that are
+/// the node's. `None` without a primary.
 pub fn node<'a>(
     enis: impl IntoIterator<Item = &'a Eni>,
+    prefixes: impl IntoIterator<Item = Ipv4Net>,
     vpc_cidrs: &[Ipv4Net],
     settings: &NetworkSettings,
 ) -> Option<NodeDesired> {
@@ -125,6 +129,7 @@ pub fn node<'a>(
         node_port: settings.node_port,
         external_services: settings.external_services.clone(),
         internal_cidrs,
+        prefixes: prefixes.into_iter().collect(),
         snat: (!settings.external_snat).then_some(Snat {
             to: primary.primary_address,
             randomize: settings.randomize,

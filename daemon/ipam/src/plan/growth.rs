@@ -1,22 +1,29 @@
-//! Where more addresses come from: the ENIs that are there, the fullest first; then one more ENI that brings them along.
+//! Where more addresses come from, single ones or by the /28: the ENIs that are there, the fullest first; then one more ENI
+//! that brings them along.
 
 use super::Planner;
 use crate::action::{Action, Verb};
+use crate::address::AddressMode;
 use crate::eni::Eni;
-use crate::policy::{Balance, RESERVE};
+use crate::policy::Balance;
 use crate::reason::Reason;
 use crate::trouble::Trouble;
 
 impl Planner<'_> {
     pub(super) fn grow(&mut self) {
-        let balance = self.balance();
-        let deficit = RESERVE.deficit(balance);
-        if deficit > 0 {
-            let asked = self.modest(Verb::Assign, deficit, balance);
-            let filled = self.fill(asked);
-            let urgent = RESERVE.urgent(balance).saturating_sub(filled);
-            if urgent > 0 && filled < asked {
-                self.another_eni(self.modest(Verb::Create, deficit - filled, balance));
+        let (balance, reserve, mode) = (self.balance(), self.reserve(), self.mode());
+        let must = mode.slots_for(reserve.urgent(balance));
+        let may = match mode {
+            AddressMode::Secondary => reserve.deficit(balance),
+            // More than must be would be sixteen more.
+            AddressMode::Prefix => must,
+        };
+        if may > 0 {
+            let asked = self.modest(Verb::Assign, may, balance);
+            let filled = self.fill(mode, asked);
+            if must > filled && filled < asked {
+                let count = self.modest(Verb::Create, may - filled, balance);
+                self.another_eni(mode, count);
             }
         }
         if balance.wanted > balance.free
@@ -24,6 +31,7 @@ impl Planner<'_> {
         {
             self.because(Reason::Attaching { since });
         }
+        self.without_prefixes(balance);
     }
 
     /// How many to ask for of `count`, after what the subnet said last. EC2 gives all or nothing, so the reserve must not
@@ -40,10 +48,17 @@ impl Planner<'_> {
         }
     }
 
-    /// Asks for up to `deficit` addresses on the ENIs that are there or on their way; answers for how many they have
-    /// room. What they cannot be asked for just now counts too: a call that ends, or may be made again, in a moment is
-    /// cheaper than an ENI.
-    fn fill(&mut self, deficit: u32) -> u32 {
+    /// Whether an ENI is asked for all it takes, once it is asked at all; not where the subnet could not give that.
+    fn takes_all(&self, verb: Verb) -> bool {
+        let last = self.pool().troubles().last(verb);
+        let full = last.is_some_and(|trouble| trouble.reason == Reason::SubnetFull);
+        self.policy().is_of_whole_enis() && !full
+    }
+
+    /// Asks for up to `missing` addresses or prefixes on the ENIs that are there or on their way; answers for how many
+    /// they have room. What they cannot be asked for just now counts too: a call that ends, or may be made again, in a
+    /// moment is cheaper than an ENI.
+    fn fill(&mut self, mode: AddressMode, missing: u32) -> u32 {
         let usable = |eni: &&Eni| (eni.is_ready() || self.is_coming(eni)) && eni.missed.is_none();
         let mut enis: Vec<&Eni> = self.pool().enis().filter(usable).collect();
         enis.sort_by_key(|eni| {
@@ -53,35 +68,37 @@ impl Planner<'_> {
                 eni.device_index,
             )
         });
-        let mut left = deficit;
+        let mut left = missing;
+        let all = self.takes_all(Verb::Assign);
         for eni in enis {
-            let count = self.room(eni).min(left);
-            if count == 0 {
+            let room = self.room(eni);
+            if room.min(left) == 0 {
                 continue;
             }
+            let count = if all { room } else { room.min(left) };
             let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
             let action = Action::Assign {
                 eni: eni.id.clone(),
+                mode,
                 count,
             };
             if busy || self.act(action.clone()) || self.will_do(&action) {
-                left -= count;
+                left = left.saturating_sub(count);
             }
         }
-        deficit - left
+        missing - left
     }
 
-    /// How many addresses an ENI can take, once the calls about it have ended.
+    /// How many addresses or prefixes an ENI can take, once the calls about it have ended.
     pub(super) fn room(&self, eni: &Eni) -> u32 {
         let asked: u32 = self
             .intents(Verb::Assign)
             .map(|intent| match &intent.action {
-                Action::Assign { eni: id, count } if *id == eni.id => *count,
+                Action::Assign { eni: id, count, .. } if *id == eni.id => *count,
                 _ => 0,
             })
             .sum();
-        let leaving = self.pool().tally(&eni.id).unassigning;
-        let slots = self.view.limits.slots_per_eni + leaving;
+        let slots = self.view.limits.slots_per_eni;
         slots.saturating_sub(self.pool().slots(&eni.id) + asked)
     }
 
@@ -97,9 +114,9 @@ impl Planner<'_> {
         })
     }
 
-    /// Makes one ENI that brings `addresses`, as many as it can have; one at a time, since its addresses are counted as
-    /// coming and the next plan sees what is still missing.
-    fn another_eni(&mut self, addresses: u32) {
+    /// Makes one ENI that brings so many addresses or prefixes, as many as it can have; one at a time, since what it brings
+    /// is counted as coming and the next plan sees what is still missing.
+    fn another_eni(&mut self, mode: AddressMode, count: u32) {
         if self.intents(Verb::Create).next().is_some() {
             return;
         }
@@ -119,10 +136,13 @@ impl Planner<'_> {
             self.because(Reason::EniLimit { enis: limit });
             return;
         };
+        let slots = self.view.limits.slots_per_eni;
+        let all = self.takes_all(Verb::Create);
         let action = Action::Create {
             token: format!("{}-{}", self.view.token_seed, self.next),
             device_index,
-            addresses: addresses.min(self.view.limits.slots_per_eni),
+            mode,
+            count: if all { slots } else { count.min(slots) },
         };
         self.act(action);
     }

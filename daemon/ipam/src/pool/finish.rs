@@ -3,8 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ipnet::Ipv4Net;
+
 use crate::action::{Action, CreatedEni, Failure, FailureKind, Intent, IntentId, Outcome, Verb};
-use crate::address::{Address, AddressState, Block};
+use crate::address::{Address, AddressState, Block, named};
 use crate::eni::{Eni, EniId, EniState, Ownership};
 use crate::pool::{Pool, Violation};
 use crate::time::Timestamp;
@@ -104,11 +106,23 @@ impl Pool {
                 self.eni_mut(&eni)?.state = EniState::Ready { since: now };
                 Ok(())
             }
-            (Action::Assign { eni, .. }, Outcome::Assigned { addresses }) => {
-                self.hold(&eni, &addresses, now)
-            }
-            (Action::Unassign { eni, addresses }, Outcome::Done) => {
-                self.unassigned(&eni, &addresses, &AddressState::Gone { since: now });
+            (
+                Action::Assign { eni, .. },
+                Outcome::Assigned {
+                    addresses,
+                    prefixes,
+                },
+            ) => self.hold(&eni, &addresses, &prefixes, now),
+            (
+                Action::Unassign {
+                    eni,
+                    addresses,
+                    prefixes,
+                },
+                Outcome::Done,
+            ) => {
+                let gone = AddressState::Gone { since: now };
+                self.unassigned(&eni, &addresses, &prefixes, &gone);
                 Ok(())
             }
             (Action::Detach { eni }, Outcome::Done) => self.detached(&eni),
@@ -146,7 +160,11 @@ impl Pool {
                 }
                 self.knowledge.wanted = true;
             }
-            Action::Unassign { eni, addresses } => {
+            Action::Unassign {
+                eni,
+                addresses,
+                prefixes,
+            } => {
                 let contested = gone || refused;
                 // "Not there" may be true of one of them: then they rest until two Describes have shown the rest.
                 let state = if contested {
@@ -154,7 +172,7 @@ impl Pool {
                 } else {
                     AddressState::Free { since: now }
                 };
-                self.unassigned(eni, addresses, &state);
+                self.unassigned(eni, addresses, prefixes, &state);
                 self.knowledge.wanted |= contested;
             }
             Action::Describe => self.knowledge.wanted = true,
@@ -227,7 +245,7 @@ impl Pool {
             missed: None,
         };
         self.enis.insert(made.id.clone(), eni);
-        self.hold(&made.id, &made.addresses, now)
+        self.hold(&made.id, &made.addresses, &made.prefixes, now)
     }
 
     /// EC2 named these addresses in answer to our own call: pods may have them at once.
@@ -235,14 +253,15 @@ impl Pool {
         &mut self,
         eni: &EniId,
         addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
         now: Timestamp,
     ) -> Result<(), Violation> {
         let mut violation = Ok(());
-        for ip in addresses {
-            match self.addresses.get(ip).map(|a| &a.state) {
+        for (ip, block) in named(addresses, prefixes) {
+            match self.addresses.get(&ip).map(|a| &a.state) {
                 Some(AddressState::Assigned { .. }) => {
                     violation = Err(Violation::HeldElsewhere {
-                        address: *ip,
+                        address: ip,
                         eni: eni.clone(),
                     });
                     self.knowledge.wanted = true;
@@ -250,9 +269,12 @@ impl Pool {
                 // Still resting after its last pod: the same address came back sooner than it may be used.
                 Some(AddressState::Cooling { until }) => {
                     let state = AddressState::Cooling { until: *until };
-                    self.insert_address(*ip, eni, state, now);
+                    self.insert_address(ip, block, eni, state, now);
                 }
-                _ => self.insert_address(*ip, eni, AddressState::Free { since: now }, now),
+                _ => {
+                    let state = AddressState::Free { since: now };
+                    self.insert_address(ip, block, eni, state, now);
+                }
             }
         }
         violation
@@ -261,13 +283,14 @@ impl Pool {
     pub(super) fn insert_address(
         &mut self,
         ip: Ipv4Addr,
+        block: Block,
         eni: &EniId,
         state: AddressState,
         now: Timestamp,
     ) {
         let address = Address {
             eni: eni.clone(),
-            block: Block::Single,
+            block,
             state,
             learned: now,
             missed: None,
@@ -277,10 +300,15 @@ impl Pool {
 
     /// An Unassign ended. EC2 may have given one of the addresses to another ENI of ours before its answer came: that
     /// one is left alone.
-    pub(super) fn unassigned(&mut self, eni: &EniId, addresses: &[Ipv4Addr], state: &AddressState) {
-        for ip in addresses {
-            if let Some(address) = self.addresses.get_mut(ip)
-                && address.eni == *eni
+    pub(super) fn unassigned(
+        &mut self,
+        eni: &EniId,
+        addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
+        state: &AddressState,
+    ) {
+        for ip in self.to_unassign(eni, addresses, prefixes) {
+            if let Some(address) = self.addresses.get_mut(&ip)
                 && address.state == AddressState::Unassigning
             {
                 address.state = state.clone();

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use crate::action::{Action, Described, DescribedAttachment, DescribedEni, Intent, IntentId, Verb};
-use crate::address::{Address, AddressState, Block, Misses, QUARANTINE};
+use crate::address::{Address, AddressState, Block, Misses, QUARANTINE, named};
 use crate::eni::{Eni, EniId, EniState, Ownership};
 use crate::ownership::{Claims, is_leftover, ownership};
 use crate::pool::{Pool, Violation};
@@ -193,23 +193,31 @@ impl Pool {
         let attachment = shown.and_then(|s| s.attachment.as_ref());
         match action {
             Action::Assign { eni, .. } => {
-                for ip in shown.map_or(&[][..], |s| &s.addresses) {
+                for (ip, block) in shown.iter().flat_map(|s| named(&s.addresses, &s.prefixes)) {
                     // Nobody but us assigns to our ENI: what is new there is what that call did.
-                    if !self.addresses.contains_key(ip) {
-                        self.insert_address(*ip, eni, AddressState::Free { since: now }, now);
+                    if !self.addresses.contains_key(&ip) {
+                        let state = AddressState::Free { since: now };
+                        self.insert_address(ip, block, eni, state, now);
                     }
                 }
             }
-            Action::Unassign { eni, addresses } => {
+            Action::Unassign {
+                eni,
+                addresses,
+                prefixes,
+            } => {
+                // Shown, it may still be on its way out: it rests until a second Describe agrees.
+                let state = |still| match still {
+                    true => AddressState::Quarantined { since: started },
+                    false => AddressState::Gone { since: now },
+                };
                 for ip in addresses {
                     let still = shown.is_some_and(|s| s.addresses.contains(ip));
-                    // Shown, it may still be on its way out: it rests until a second Describe agrees.
-                    let state = if still {
-                        AddressState::Quarantined { since: started }
-                    } else {
-                        AddressState::Gone { since: now }
-                    };
-                    self.unassigned(eni, &[*ip], &state);
+                    self.unassigned(eni, &[*ip], &[], &state(still));
+                }
+                for prefix in prefixes {
+                    let still = shown.is_some_and(|s| s.prefixes.contains(prefix));
+                    self.unassigned(eni, &[], &[*prefix], &state(still));
                 }
             }
             Action::Detach { eni } if attachment.is_none() => {
@@ -240,21 +248,7 @@ impl Pool {
             .intents
             .values()
             .any(|i| i.action.verb() == Verb::Assign && i.action.eni() == Some(&shown.id));
-        let prefixed = shown.prefixes.iter().flat_map(|p| {
-            // All sixteen of a /28 belong to the pod network, the first and last too.
-            (0..16).map(|n| {
-                (
-                    Ipv4Addr::from_bits(p.network().to_bits() + n),
-                    Block::Prefix(*p),
-                )
-            })
-        });
-        let held: Vec<_> = shown
-            .addresses
-            .iter()
-            .map(|ip| (*ip, Block::Single))
-            .chain(prefixed)
-            .collect();
+        let held: Vec<_> = named(&shown.addresses, &shown.prefixes).collect();
         for (ip, block) in &held {
             self.see_address(
                 *ip,
@@ -287,6 +281,8 @@ impl Pool {
         match self.addresses.get_mut(&ip) {
             Some(address) if address.eni == *eni => {
                 address.missed = None;
+                // Of one that was found in the kernel nobody knew yet how it came.
+                address.block = block;
                 if let AddressState::Quarantined { since } = address.state
                     && started.since(since) >= QUARANTINE
                     && !in_use

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 
 use ipam::action::{CreatedEni, DescribedAttachment, DescribedEni};
 use ipam::ownership::{INSTANCE_TAG, NO_MANAGE_TAG};
-use ipam::{Action, EniId, FailureKind, Limits, Mac, Outcome};
+use ipam::{Action, AddressMode, EniId, FailureKind, Limits, Mac, Outcome};
 use ipnet::Ipv4Net;
 
 /// Random enough to pick addresses, and the same for the same seed (xorshift64, Marsaglia 2003).
@@ -33,12 +33,23 @@ pub struct CloudEni {
     pub primary: Ipv4Addr,
     pub mac: Mac,
     pub secondary: BTreeSet<Ipv4Addr>,
+    pub prefixes: BTreeSet<Ipv4Net>,
     pub tags: BTreeMap<String, String>,
     pub interface_type: &'static str,
     pub attachment: Option<DescribedAttachment>,
 }
 
 impl CloudEni {
+    /// All addresses that pods may have: the secondary ones, and those of its prefixes.
+    pub fn pod_addresses(&self) -> BTreeSet<Ipv4Addr> {
+        let members = self.prefixes.iter().flat_map(|prefix| members(*prefix));
+        members.chain(self.secondary.iter().copied()).collect()
+    }
+
+    fn slots(&self) -> usize {
+        self.secondary.len() + self.prefixes.len()
+    }
+
     /// Whether berth may touch it: made for this node's pods, or the primary.
     pub fn is_ours(&self) -> bool {
         self.tags.contains_key(INSTANCE_TAG)
@@ -53,11 +64,12 @@ pub type Refused = FailureKind;
 #[derive(Clone, Debug)]
 pub struct Cloud {
     pub limits: Limits,
+    pub subnet: Ipv4Net,
     pub enis: BTreeMap<EniId, CloudEni>,
     /// Addresses that other nodes have.
     pub others: Vec<Ipv4Addr>,
     /// What each client token made.
-    pub tokens: BTreeMap<String, (EniId, Vec<Ipv4Addr>)>,
+    pub tokens: BTreeMap<String, (EniId, Vec<Ipv4Addr>, Vec<Ipv4Net>)>,
     /// Calls that EC2 itself refused.
     pub refusals: Vec<(Action, Refused)>,
     returned: Vec<Ipv4Addr>,
@@ -65,8 +77,20 @@ pub struct Cloud {
     dice: Dice,
 }
 
-pub fn subnet() -> Ipv4Net {
+/// 59 addresses and two prefixes, since EC2 keeps addresses of the first /28 and of the last.
+pub fn small_subnet() -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 26)
+}
+
+/// 251 addresses and fourteen prefixes.
+pub fn large_subnet() -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 24)
+}
+
+/// All sixteen addresses of a prefix.
+pub fn members(prefix: Ipv4Net) -> impl Iterator<Item = Ipv4Addr> {
+    let first = u32::from(prefix.network());
+    (first..first + 16).map(Ipv4Addr::from)
 }
 
 pub fn primary_id() -> EniId {
@@ -75,9 +99,10 @@ pub fn primary_id() -> EniId {
 
 impl Cloud {
     /// An instance with its primary ENI, which has `secondary` addresses already.
-    pub fn new(limits: Limits, secondary: usize, seed: u64) -> Self {
+    pub fn new(limits: Limits, subnet: Ipv4Net, secondary: usize, seed: u64) -> Self {
         let mut cloud = Self {
             limits,
+            subnet,
             enis: BTreeMap::new(),
             others: Vec::new(),
             tokens: BTreeMap::new(),
@@ -86,7 +111,7 @@ impl Cloud {
             made: 0,
             dice: Dice::new(seed),
         };
-        cloud.make(0, BTreeMap::new(), "interface");
+        cloud.make((0, Vec::new()), BTreeMap::new(), "interface");
         cloud.attach(&primary_id(), 0);
         let addresses = cloud.take(secondary).expect("the subnet is empty");
         cloud.eni_mut(&primary_id()).secondary.extend(addresses);
@@ -100,12 +125,13 @@ impl Cloud {
     /// Makes an ENI; the subnet must have room.
     fn make(
         &mut self,
-        addresses: usize,
+        (addresses, prefixes): (usize, Vec<Ipv4Net>),
         tags: BTreeMap<String, String>,
         interface_type: &'static str,
     ) -> EniId {
         let id = EniId(format!("eni-{}", self.made));
-        let mut taken = self.take(1 + addresses).expect("room in the subnet");
+        let taken = self.take_beside(1 + addresses, &prefixes);
+        let mut taken = taken.expect("room in the subnet");
         let primary = taken.remove(0);
         let mac = Mac([2, 0, 0, 0, 1, self.made as u8]);
         self.made += 1;
@@ -113,6 +139,7 @@ impl Cloud {
             primary,
             mac,
             secondary: taken.into_iter().collect(),
+            prefixes: prefixes.into_iter().collect(),
             tags,
             interface_type,
             attachment: None,
@@ -137,27 +164,53 @@ impl Cloud {
         self.enis.iter().filter(|(_, e)| e.attachment.is_some())
     }
 
-    /// The ENI on this instance that has `ip` as a secondary address.
+    /// The ENI on this instance that has `ip` as a secondary address or in a prefix.
     pub fn holder(&self, ip: Ipv4Addr) -> Option<&EniId> {
         self.attached()
-            .find(|(_, e)| e.secondary.contains(&ip))
+            .find(|(_, e)| e.pod_addresses().contains(&ip))
             .map(|(id, _)| id)
     }
 
     fn free(&self) -> Vec<Ipv4Addr> {
         // EC2 keeps the first four and the last address of a subnet.
-        let used = |ip: &Ipv4Addr| {
-            self.others.contains(ip)
-                || self
-                    .enis
-                    .values()
-                    .any(|e| e.primary == *ip || e.secondary.contains(ip))
+        let mut used: BTreeSet<Ipv4Addr> = self.others.iter().copied().collect();
+        for eni in self.enis.values() {
+            used.insert(eni.primary);
+            used.extend(eni.pod_addresses());
+        }
+        let all = self.subnet.hosts().skip(3);
+        all.filter(|ip| !used.contains(ip)).collect()
+    }
+
+    /// The /28s with sixteen free addresses.
+    pub fn whole_blocks(&self) -> Vec<Ipv4Net> {
+        let free: BTreeSet<Ipv4Addr> = self.free().into_iter().collect();
+        let blocks = self.subnet.subnets(28).expect("longer than the subnet's");
+        blocks
+            .filter(|block| members(*block).all(|ip| free.contains(&ip)))
+            .collect()
+    }
+
+    fn take_prefixes(&mut self, count: usize) -> Option<Vec<Ipv4Net>> {
+        let mut whole = self.whole_blocks();
+        if whole.len() < count {
+            return None;
+        }
+        let pick = |_| {
+            let at = self.dice.below(whole.len());
+            whole.swap_remove(at)
         };
-        subnet().hosts().skip(3).filter(|ip| !used(ip)).collect()
+        Some((0..count).map(pick).collect())
     }
 
     fn take(&mut self, count: usize) -> Option<Vec<Ipv4Addr>> {
+        self.take_beside(count, &[])
+    }
+
+    /// Takes addresses that are in none of `promised`.
+    fn take_beside(&mut self, count: usize, promised: &[Ipv4Net]) -> Option<Vec<Ipv4Addr>> {
         let mut free = self.free();
+        free.retain(|ip| !promised.iter().any(|prefix| prefix.contains(ip)));
         if free.len() < count {
             return None;
         }
@@ -186,6 +239,12 @@ impl Cloud {
         self.returned.extend(self.others.drain(keep..));
     }
 
+    /// Other nodes take one address of each whole block but `spared`.
+    pub fn fragment(&mut self, spared: usize) {
+        let whole = self.whole_blocks().into_iter().skip(spared);
+        self.others.extend(whole.map(|block| block.network()));
+    }
+
     /// Somebody else makes an ENI, attached to this instance where it has room, else available and with our tag.
     pub fn foreign(&mut self, interface_type: &'static str, tagged: bool) {
         if self.free().is_empty() {
@@ -196,7 +255,7 @@ impl Cloud {
             tags.insert(NO_MANAGE_TAG.to_owned(), "true".to_owned());
             tags.insert(INSTANCE_TAG.to_owned(), "i-1".to_owned());
         }
-        let id = self.make(0, tags, interface_type);
+        let id = self.make((0, Vec::new()), tags, interface_type);
         let full = self.attached().count() >= self.limits.enis as usize;
         let index = (1..)
             .find(|i| !self.is_taken(*i))
@@ -234,8 +293,8 @@ impl Cloud {
     pub fn perform(&mut self, action: &Action) -> Result<Outcome, Refused> {
         let result = match action {
             Action::Create {
-                token, addresses, ..
-            } => self.create(token, *addresses),
+                token, mode, count, ..
+            } => self.create(token, *mode, *count as usize),
             Action::Attach { eni, device_index } => self.attach_call(eni, *device_index),
             Action::Protect { eni } => self.protect(eni),
             // The link of an attached ENI is there; one of an ENI that is not never comes.
@@ -243,8 +302,12 @@ impl Cloud {
                 Some(true) => Ok(Outcome::Done),
                 _ => Err(FailureKind::Local),
             },
-            Action::Assign { eni, count } => self.assign(eni, *count),
-            Action::Unassign { eni, addresses } => self.unassign(eni, addresses),
+            Action::Assign { eni, mode, count } => self.assign(eni, *mode, *count as usize),
+            Action::Unassign {
+                eni,
+                addresses,
+                prefixes,
+            } => self.unassign(eni, addresses, prefixes),
             Action::Detach { eni } => match self.enis.get_mut(eni).map(|e| e.attachment.take()) {
                 Some(Some(_)) => Ok(Outcome::Done),
                 _ => Err(FailureKind::NotFound),
@@ -258,31 +321,70 @@ impl Cloud {
         result
     }
 
-    fn create(&mut self, token: &str, addresses: u32) -> Result<Outcome, Refused> {
+    /// What a call asks for: addresses or prefixes.
+    fn blocks(
+        &mut self,
+        mode: AddressMode,
+        count: usize,
+    ) -> Result<(Vec<Ipv4Addr>, Vec<Ipv4Net>), Refused> {
+        match mode {
+            AddressMode::Secondary => {
+                let addresses = self.take(count).ok_or(FailureKind::SubnetFull)?;
+                Ok((addresses, Vec::new()))
+            }
+            AddressMode::Prefix if !self.limits.prefixes => Err(FailureKind::Refused),
+            AddressMode::Prefix => {
+                let prefixes = self.take_prefixes(count);
+                Ok((Vec::new(), prefixes.ok_or(FailureKind::NoContiguousBlock)?))
+            }
+        }
+    }
+
+    fn create(&mut self, token: &str, mode: AddressMode, count: usize) -> Result<Outcome, Refused> {
         let made = match self.tokens.get(token) {
-            Some((id, _)) if !self.enis.contains_key(id) => return Err(FailureKind::NotFound),
+            Some((id, ..)) if !self.enis.contains_key(id) => return Err(FailureKind::NotFound),
             Some(made) => made.clone(),
-            None if addresses > self.limits.slots_per_eni => return Err(FailureKind::AddressLimit),
-            None if self.free().len() < 1 + addresses as usize => {
-                return Err(FailureKind::SubnetFull);
+            None if count > self.limits.slots_per_eni as usize => {
+                return Err(FailureKind::AddressLimit);
             }
-            None => {
-                let tags = BTreeMap::from([(INSTANCE_TAG.to_owned(), "i-1".to_owned())]);
-                let id = self.make(addresses as usize, tags, "interface");
-                let with = self.eni_mut(&id).secondary.iter().copied().collect();
-                self.tokens
-                    .insert(token.to_owned(), (id.clone(), Vec::clone(&with)));
-                (id, with)
-            }
+            None => self.create_anew(token, mode, count)?,
         };
         let eni = &self.enis[&made.0];
         Ok(Outcome::Created(Box::new(CreatedEni {
             id: made.0,
             mac: eni.mac,
             primary_address: eni.primary,
-            subnet: subnet(),
+            subnet: self.subnet,
             addresses: made.1,
+            prefixes: made.2,
         })))
+    }
+
+    fn create_anew(
+        &mut self,
+        token: &str,
+        mode: AddressMode,
+        count: usize,
+    ) -> Result<(EniId, Vec<Ipv4Addr>, Vec<Ipv4Net>), Refused> {
+        let (_, prefixes) = match mode {
+            AddressMode::Prefix => self.blocks(mode, count)?,
+            AddressMode::Secondary => (Vec::new(), Vec::new()),
+        };
+        let singles = if mode == AddressMode::Secondary {
+            count
+        } else {
+            0
+        };
+        if self.free().len() < 1 + singles + 16 * prefixes.len() {
+            return Err(FailureKind::SubnetFull);
+        }
+        let tags = BTreeMap::from([(INSTANCE_TAG.to_owned(), "i-1".to_owned())]);
+        let id = self.make((singles, prefixes), tags, "interface");
+        let eni = &self.enis[&id];
+        let with = eni.secondary.iter().copied().collect();
+        let made = (id.clone(), with, eni.prefixes.iter().copied().collect());
+        self.tokens.insert(token.to_owned(), made.clone());
+        Ok(made)
     }
 
     fn attach_call(&mut self, id: &EniId, device_index: u32) -> Result<Outcome, Refused> {
@@ -305,23 +407,38 @@ impl Cloud {
         Ok(Outcome::Done)
     }
 
-    fn assign(&mut self, id: &EniId, count: u32) -> Result<Outcome, Refused> {
+    fn assign(&mut self, id: &EniId, mode: AddressMode, count: usize) -> Result<Outcome, Refused> {
         let eni = self.enis.get(id).ok_or(FailureKind::NotFound)?;
-        if eni.secondary.len() + count as usize > self.limits.slots_per_eni as usize {
+        if eni.slots() + count > self.limits.slots_per_eni as usize {
             return Err(FailureKind::AddressLimit);
         }
-        let addresses = self.take(count as usize).ok_or(FailureKind::SubnetFull)?;
-        self.eni_mut(id).secondary.extend(&addresses);
-        Ok(Outcome::Assigned { addresses })
+        let (addresses, prefixes) = self.blocks(mode, count)?;
+        let eni = self.eni_mut(id);
+        eni.secondary.extend(&addresses);
+        eni.prefixes.extend(&prefixes);
+        Ok(Outcome::Assigned {
+            addresses,
+            prefixes,
+        })
     }
 
-    fn unassign(&mut self, id: &EniId, addresses: &[Ipv4Addr]) -> Result<Outcome, Refused> {
+    fn unassign(
+        &mut self,
+        id: &EniId,
+        addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
+    ) -> Result<Outcome, Refused> {
         let eni = self.enis.get_mut(id).ok_or(FailureKind::NotFound)?;
-        if addresses.iter().any(|ip| !eni.secondary.contains(ip)) {
+        let all = addresses.iter().all(|ip| eni.secondary.contains(ip))
+            && prefixes.iter().all(|prefix| eni.prefixes.contains(prefix));
+        if !all {
             return Err(FailureKind::WrongState);
         }
         eni.secondary.retain(|ip| !addresses.contains(ip));
+        eni.prefixes.retain(|prefix| !prefixes.contains(prefix));
         self.returned.extend(addresses);
+        self.returned
+            .extend(prefixes.iter().flat_map(|p| members(*p)));
         Ok(Outcome::Done)
     }
 
@@ -330,7 +447,7 @@ impl Cloud {
         if eni.attachment.is_some() {
             return Err(FailureKind::WrongState);
         }
-        self.returned.extend(&eni.secondary);
+        self.returned.extend(eni.pod_addresses());
         self.returned.push(eni.primary);
         self.enis.remove(id);
         Ok(Outcome::Done)
@@ -345,9 +462,9 @@ impl Cloud {
                 id: id.clone(),
                 mac: e.mac,
                 primary_address: Some(e.primary),
-                subnet: e.attachment.is_some().then(subnet),
+                subnet: e.attachment.is_some().then_some(self.subnet),
                 addresses: e.secondary.iter().copied().collect(),
-                prefixes: Vec::new(),
+                prefixes: e.prefixes.iter().copied().collect(),
                 interface_type: e.interface_type.to_owned(),
                 description: String::new(),
                 security_groups: Vec::new(),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ipam::policy::RESERVE;
-use ipam::{EniState, Reason, Verb};
+use ipam::policy::Policy;
+use ipam::{AddressMode, Block, EniState, Ownership, Reason, Verb};
 
 use crate::cloud::primary_id;
 use crate::node::Node;
@@ -35,16 +35,23 @@ pub fn rests(node: &mut Node) {
     reserve(node, &plan.reasons);
 }
 
-/// A node at rest does nothing but ask what is there, once an hour.
+/// A node at rest does nothing but ask what is there, once an hour, and now and then for what it could not have.
 fn only_looks_each_hour(node: &mut Node) {
+    // Where single addresses keep an ENI for want of a prefix, one is asked for every ten minutes.
+    let for_want = node.settings.mode == AddressMode::Prefix && !node.cloud.refusals.is_empty();
+    let lacks = !node.plan().reasons.is_empty() || for_want;
     let before = node.started.clone();
     node.run(Duration::from_secs(3500));
     node.drain();
     let mut looks = 0;
     for (verb, count) in &node.started {
         let more = count - before.get(verb).unwrap_or(&0);
-        assert!(more == 0 || *verb == Verb::Describe, "{more} {verb:?}");
-        looks += more;
+        let asks = lacks && matches!(verb, Verb::Assign | Verb::Create);
+        assert!(
+            more == 0 || *verb == Verb::Describe || asks && more <= 60,
+            "{more} {verb:?}"
+        );
+        looks += if *verb == Verb::Describe { more } else { 0 };
     }
     assert!(looks <= 1, "{looks} looks, woken by {:?}", node.last_plan);
 }
@@ -64,7 +71,7 @@ fn holds_what_ec2_says(node: &Node) {
         assert!(at.delete_on_termination, "{id} would outlive the instance");
         assert_eq!(at.device_index, eni.device_index);
         let held: BTreeSet<Ipv4Addr> = node.pool.addresses_of(id).map(|(ip, _)| ip).collect();
-        assert_eq!(held, real.secondary, "on {id}");
+        assert_eq!(held, real.pod_addresses(), "on {id}");
         let tally = node.pool.tally(id);
         assert_eq!(tally.held(), tally.free + tally.assigned, "{tally:?}");
     }
@@ -73,12 +80,53 @@ fn holds_what_ec2_says(node: &Node) {
     }
 }
 
-fn reserve(node: &Node, reasons: &[Reason]) {
+/// What is held beyond the pods' addresses is what the policy wants, and nothing that could go is still there. Where
+/// something is missing, the plan says why.
+pub fn reserve(node: &Node, reasons: &[Reason]) {
+    let wished = match node.settings.mode {
+        AddressMode::Prefix if node.cloud.limits.prefixes => AddressMode::Prefix,
+        _ => AddressMode::Secondary,
+    };
+    let policy = Policy::of(node.settings.targets, wished);
+    let wanted = policy.reserve(node.pods.len() as u32, node.cloud.limits.slots_per_eni);
     let free = node.free();
-    let full = reasons.iter().any(|r| matches!(r, Reason::EniLimit { .. }));
-    let low = if full { 0 } else { RESERVE.low };
     assert!(
-        (low..=RESERVE.high).contains(&free),
-        "{free} free, {reasons:?}"
+        free >= wanted.low || !reasons.is_empty(),
+        "{free} free of {wanted:?}"
+    );
+    if reasons.contains(&Reason::NoContiguousBlock) {
+        // What is kept meanwhile instead of the target of prefixes is not this check's business.
+        return;
+    }
+    let (mut idle, mut singles, mut kept) = (0, 0, 0);
+    for eni in node.pool.enis() {
+        let prefixes = node.pool.prefixes_of(&eni.id).into_values();
+        idle += prefixes.filter(|tally| tally.free == tally.held()).count() as u32;
+        let free = node.pool.addresses_of(&eni.id).filter(|(_, a)| a.is_free());
+        singles += free.filter(|(_, a)| a.block == Block::Single).count() as u32;
+        let tally = node.pool.tally(&eni.id);
+        if eni.ownership == Ownership::Ours && tally.used() == 0 {
+            let others = node.free() - tally.free;
+            assert!(others < wanted.low, "{} stands for nothing", eni.id);
+            // The others keep what there is of the reserve, in case that it can go.
+            kept = wanted.high;
+        }
+    }
+    let (dispensable, level) = match wished {
+        AddressMode::Prefix => (idle.saturating_sub(policy.idle_prefixes()), wanted.high),
+        AddressMode::Secondary => (idle, wanted.low),
+    };
+    assert!(
+        dispensable == 0 || free < level + 16,
+        "{dispensable} prefixes too many beside {free} free of {wanted:?}"
+    );
+    let reserve = match wished {
+        AddressMode::Prefix => free,
+        AddressMode::Secondary => free - 16 * idle,
+    };
+    let too_many = reserve > wanted.high && singles > kept && !policy.is_of_whole_enis();
+    assert!(
+        !too_many,
+        "{singles} free single ones of {reserve}, {wanted:?}"
     );
 }

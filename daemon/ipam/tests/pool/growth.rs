@@ -11,6 +11,7 @@ use crate::node::{End, Node};
 pub const M5_LARGE: Limits = Limits {
     enis: 3,
     slots_per_eni: 9,
+    prefixes: true,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,9 +54,9 @@ fn the_ninth_pod_makes_a_second_eni_with_the_reserve() {
     let create = node.flights.iter().find_map(|f| match &f.action {
         Action::Create {
             device_index,
-            addresses,
+            count,
             ..
-        } => Some((*device_index, *addresses)),
+        } => Some((*device_index, *count)),
         _ => None,
     });
     assert_eq!(create, Some((1, 2)));
@@ -73,7 +74,7 @@ fn a_new_eni_brings_what_the_waiting_pods_need() {
         .iter()
         .map(|f| match &f.action {
             Action::Assign { count, .. } => *count,
-            Action::Create { addresses, .. } => *addresses,
+            Action::Create { count, .. } => *count,
             other => panic!("{other}"),
         })
         .collect();

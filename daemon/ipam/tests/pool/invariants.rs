@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipam::{Action, EniId, EniState, IntentId, Plan, Pool, Snapshot, Verb};
 
-use crate::cloud::primary_id;
+use crate::cloud::{members, primary_id};
 use crate::node::Node;
 
 /// Nothing is given back in a plan that asks for something, and no two of its actions contradict each other.
@@ -69,7 +69,7 @@ fn new_eni(node: &Node, action: &Action, device_index: u32) {
     assert!(!taken, "{action}: the place is taken");
     let there = node.pool.enis().count();
     assert!(there < node.cloud.limits.enis as usize, "{action}: no room");
-    for (token, (id, _)) in &node.cloud.tokens {
+    for (token, (id, ..)) in &node.cloud.tokens {
         let unknown = node.cloud.enis.contains_key(id) && !node.named_enis.contains(id);
         assert!(!unknown, "{action}, but {id} of {token} is not known yet");
     }
@@ -78,12 +78,19 @@ fn new_eni(node: &Node, action: &Action, device_index: u32) {
 /// No pod loses its address by what we do.
 fn spares_pods(node: &Node, action: &Action) {
     let lost: Vec<Ipv4Addr> = match action {
-        Action::Unassign { addresses, .. } => addresses.clone(),
+        Action::Unassign {
+            addresses,
+            prefixes,
+            ..
+        } => {
+            let members = prefixes.iter().flat_map(|prefix| members(*prefix));
+            members.chain(addresses.iter().copied()).collect()
+        }
         Action::Detach { eni } | Action::Delete { eni } => node
             .cloud
             .enis
             .get(eni)
-            .map_or_else(Vec::new, |e| e.secondary.iter().copied().collect()),
+            .map_or_else(Vec::new, |e| e.pod_addresses().into_iter().collect()),
         _ => return,
     };
     for ip in lost {
@@ -118,6 +125,7 @@ pub fn of_state(node: &Node) {
     pods_are_safe(node);
     places_are_unique(node);
     actions_are_accounted_for(node);
+    prefixes_are_ours(node);
     snapshot_round_trips(&node.pool);
 }
 
@@ -157,6 +165,18 @@ fn actions_are_accounted_for(node: &Node) {
     let flying: BTreeSet<IntentId> = node.flights.iter().map(|f| f.id).collect();
     assert_eq!(open, flying);
     assert_eq!(flying.len(), node.flights.len(), "started twice");
+}
+
+/// What is sent to a prefix's free addresses is refused on the node: never to one that may be another node's.
+fn prefixes_are_ours(node: &Node) {
+    for prefix in node.pool.prefixes() {
+        let held = node
+            .cloud
+            .enis
+            .values()
+            .any(|e| e.prefixes.contains(&prefix));
+        assert!(held, "{prefix} is not ours");
+    }
 }
 
 fn snapshot_round_trips(pool: &Pool) {

@@ -12,7 +12,7 @@ use ipam::{
     Timestamp, Verb, View, plan,
 };
 
-use crate::cloud::{Cloud, primary_id, subnet};
+use crate::cloud::{Cloud, primary_id, small_subnet};
 use crate::invariants;
 
 /// Longest that an answer of Describe lags behind; the core's own bounds (30 s and more) must cover it.
@@ -70,12 +70,17 @@ pub struct Node {
 
 impl Node {
     pub fn new(limits: Limits, secondary: usize, seed: u64) -> Self {
-        let cloud = Cloud::new(limits, secondary, seed);
+        let cloud = Cloud::new(limits, small_subnet(), secondary, seed);
+        Self::on(cloud, PoolSettings::default())
+    }
+
+    /// A node of this cloud that has just been started.
+    pub fn on(cloud: Cloud, settings: PoolSettings) -> Self {
         let mut node = Self {
             cloud,
             pool: Pool::default(),
             now: Timestamp::from_secs(100),
-            settings: PoolSettings::default(),
+            settings,
             waiting: 0,
             flights: Vec::new(),
             pods: BTreeMap::new(),
@@ -379,7 +384,7 @@ impl Node {
             .collect();
         for (_, intent) in self.pool.intents() {
             if let Action::Create { token, .. } = &intent.action
-                && let Some((id, _)) = self.cloud.tokens.get(token)
+                && let Some((id, ..)) = self.cloud.tokens.get(token)
             {
                 self.named_enis.remove(id);
             }
@@ -442,7 +447,7 @@ pub fn primary(cloud: &Cloud, now: Timestamp) -> Eni {
         mac: eni.mac,
         device_index: 0,
         primary_address: Some(eni.primary),
-        subnet: Some(subnet()),
+        subnet: Some(cloud.subnet),
         ownership: Ownership::Primary,
         state: EniState::Ready { since: now },
         attachment_id: None,

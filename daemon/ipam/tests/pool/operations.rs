@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ipam::FailureKind;
+use ipam::policy::WarmTargets;
+use ipam::{AddressMode, FailureKind};
 use proptest::prelude::*;
 
 use crate::node::{End, Node};
@@ -19,9 +20,18 @@ pub enum Op {
     End(usize, End),
     Stale(u64),
     Save,
-    Crash { done: u64, same_boot: bool },
+    Crash {
+        done: u64,
+        same_boot: bool,
+    },
     OthersTake(usize),
     OthersGive(usize),
+    Fragment(usize),
+    Reconfigure {
+        mode: AddressMode,
+        targets: WarmTargets,
+        done: u64,
+    },
     Foreign(&'static str, bool),
     ForeignLeaves(usize),
 }
@@ -41,6 +51,16 @@ impl Op {
             Self::Crash { done, same_boot } => node.crash(done, same_boot),
             Self::OthersTake(count) => node.cloud.others_take(count),
             Self::OthersGive(count) => node.cloud.others_give(count),
+            Self::Fragment(spared) => node.cloud.fragment(spared),
+            Self::Reconfigure {
+                mode,
+                targets,
+                done,
+            } => {
+                node.settings.mode = mode;
+                node.settings.targets = targets;
+                node.crash(done, true);
+            }
             Self::Foreign(interface_type, tagged) => node.cloud.foreign(interface_type, tagged),
             Self::ForeignLeaves(which) => node.cloud.foreign_leaves(which),
         }
@@ -65,6 +85,27 @@ fn refusal() -> impl Strategy<Value = FailureKind> {
         FailureKind::Unreachable,
         FailureKind::Local,
     ])
+}
+
+pub fn mode() -> impl Strategy<Value = AddressMode> {
+    prop::sample::select(vec![AddressMode::Secondary, AddressMode::Prefix])
+}
+
+/// Mostly none, as it should be; else such as a small node can meet.
+pub fn targets() -> impl Strategy<Value = WarmTargets> {
+    let some = (
+        prop::option::of(0u32..8),
+        prop::option::of(0u32..20),
+        prop::option::of(0u32..3),
+        prop::option::of(0u32..3),
+    );
+    let some = some.prop_map(|(addresses, minimum, enis, prefixes)| WarmTargets {
+        addresses,
+        minimum,
+        enis,
+        prefixes,
+    });
+    prop_oneof![Just(WarmTargets::default()), some]
 }
 
 /// Pods come and go, time passes, calls have their effect and their answer in any order.
@@ -94,6 +135,9 @@ pub fn anything() -> BoxedStrategy<Op> {
         2 => (any::<u64>(), prop::bool::weighted(0.8)).prop_map(|(done, same_boot)| Op::Crash { done, same_boot }),
         2 => (1usize..40).prop_map(Op::OthersTake),
         2 => (1usize..40).prop_map(Op::OthersGive),
+        1 => (0usize..3).prop_map(Op::Fragment),
+        1 => (mode(), targets(), any::<u64>())
+            .prop_map(|(mode, targets, done)| Op::Reconfigure { mode, targets, done }),
         1 => (prop::sample::select(vec!["interface", "trunk", "efa-only"]), any::<bool>())
             .prop_map(|(kind, tagged)| Op::Foreign(kind, tagged)),
         1 => index().prop_map(Op::ForeignLeaves),

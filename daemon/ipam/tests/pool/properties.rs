@@ -2,20 +2,91 @@
 
 use std::time::Duration;
 
-use ipam::Limits;
+use ipam::policy::WarmTargets;
+use ipam::{AddressMode, Limits, PoolSettings};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use crate::cloud::{Cloud, large_subnet, small_subnet};
 use crate::convergence;
 use crate::node::Node;
-use crate::operations::{anything, ordinary};
+use crate::operations::{anything, mode, ordinary, targets};
 
-/// Small, so that everything is full soon: 4 ENIs of 5 addresses in a subnet of 59.
+/// Small, so that everything is full soon: 4 ENIs of 5 addresses in a subnet of 59, or of 251.
 const SMALL: Limits = Limits {
     enis: 4,
     slots_per_eni: 5,
+    prefixes: true,
 };
+
+/// Few enough slots that a subnet of 251 has a prefix for each, whatever blocks the ENIs' own addresses break.
+const ROOMY: Limits = Limits {
+    enis: 2,
+    slots_per_eni: 4,
+    prefixes: true,
+};
+
+/// What a node is like: with single addresses or prefixes, on Xen, in a small or a larger subnet, with targets or without.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    seed: u64,
+    /// Addresses that the primary has already.
+    found: usize,
+    mode: AddressMode,
+    targets: WarmTargets,
+    large: bool,
+    xen: bool,
+}
+
+impl Kind {
+    fn node(self) -> Node {
+        let limits = Limits {
+            prefixes: !self.xen,
+            ..SMALL
+        };
+        let subnet = if self.large {
+            large_subnet()
+        } else {
+            small_subnet()
+        };
+        let settings = PoolSettings {
+            mode: self.mode,
+            targets: self.targets,
+            ..PoolSettings::default()
+        };
+        Node::on(Cloud::new(limits, subnet, self.found, self.seed), settings)
+    }
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    let xen = prop::bool::weighted(0.1);
+    let all = (
+        any::<u64>(),
+        0usize..5,
+        mode(),
+        targets(),
+        any::<bool>(),
+        xen,
+    );
+    all.prop_map(|(seed, found, mode, targets, large, xen)| Kind {
+        seed,
+        found,
+        mode,
+        targets,
+        large,
+        xen,
+    })
+}
+
+/// A node with prefixes and berth's own reserve.
+fn prefixed(seed: u64) -> Node {
+    let settings = PoolSettings {
+        mode: AddressMode::Prefix,
+        ..PoolSettings::default()
+    };
+    Node::on(Cloud::new(ROOMY, large_subnet(), 0, seed), settings)
+}
 
 /// `PROPTEST_CASES` (256 when not set) makes all of them more or fewer, in proportion.
 fn config(cases: u32) -> Config {
@@ -33,11 +104,10 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_invariants_hold_and_the_node_comes_to_rest(
-        seed in any::<u64>(),
-        found in 0usize..5,
+        kind in kind(),
         ops in vec(anything(), 1..300),
     ) {
-        let mut node = Node::new(SMALL, found, seed);
+        let mut node = kind.node();
         for op in ops {
             op.run(&mut node);
         }
@@ -51,9 +121,10 @@ proptest! {
     #[test]
     fn without_faults_ec2_never_has_to_refuse(
         seed in any::<u64>(),
+        prefixes in any::<bool>(),
         ops in vec(ordinary(), 1..300),
     ) {
-        let mut node = Node::new(SMALL, 0, seed);
+        let mut node = if prefixes { prefixed(seed) } else { Node::new(SMALL, 0, seed) };
         for op in ops {
             op.run(&mut node);
         }
@@ -71,9 +142,10 @@ proptest! {
     #[test]
     fn grow_then_shrink_leaves_the_pods_and_the_reserve(
         seed in any::<u64>(),
+        prefixes in any::<bool>(),
         hours in vec((0usize..20, 0u64..90), 1..12),
     ) {
-        let mut node = Node::new(SMALL, 0, seed);
+        let mut node = if prefixes { prefixed(seed) } else { Node::new(SMALL, 0, seed) };
         for (pods, pause) in hours {
             while node.pods.len() > pods {
                 node.remove(seed as usize % 64, Duration::from_secs(1));
@@ -87,8 +159,11 @@ proptest! {
             }
             node.run(Duration::from_secs(1800));
             prop_assert_eq!(node.pods.len(), pods);
-            prop_assert!((1..=2).contains(&node.free()), "{} free", node.free());
-            let held: usize = node.cloud.enis.values().map(|e| e.secondary.len()).sum();
+            convergence::reserve(&node, &[]);
+            // The pods that stayed may have been scattered over prefixes, and do not move.
+            let most = if prefixes { 16 * pods.max(1) as u32 + 1 } else { 2 };
+            prop_assert!((1..=most).contains(&node.free()), "{} free", node.free());
+            let held: usize = node.cloud.enis.values().map(|e| e.pod_addresses().len()).sum();
             prop_assert_eq!(held, pods + node.free() as usize);
         }
         prop_assert_eq!(&node.cloud.refusals, &[]);

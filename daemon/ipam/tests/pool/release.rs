@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipam::{Action, EniId, Reason, Verb};
+use ipam::{Action, EniId, FailureKind, Reason, Verb};
 
 use crate::cloud::primary_id;
 use crate::growth::{M5_LARGE, with_pods};
@@ -95,6 +95,23 @@ fn a_reserve_that_is_all_an_eni_has_moves_to_where_there_is_room() {
     assert_eq!(attached(&node), 1);
     assert!(node.pool.eni(&other).is_none());
     assert!((1..=2).contains(&node.free()), "{}", node.free());
+}
+
+#[test]
+fn an_eni_stays_until_what_takes_its_place_is_there() {
+    let mut node = primary_without_addresses();
+    let other = node.pool.enis().find(|e| e.id != primary_id());
+    let other = other.expect("a second ENI").id.clone();
+    remove_where(&mut node, Some(&other));
+    while !node.under_way().contains(&Verb::Assign) {
+        match node.under_way().first() {
+            Some(verb) => node.end_the(*verb, End::Answer),
+            None => node.advance(Duration::from_secs(1)),
+        }
+    }
+    node.end_the(Verb::Assign, End::Refuse(FailureKind::SubnetFull));
+    assert_eq!(attached(&node), 2);
+    assert_eq!(node.started.get(&Verb::Detach), None);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn table(at: Timestamp) -> Vec<(FailureKind, Reason, [u64; 2])> {
         (
             FailureKind::NoContiguousBlock,
             Reason::NoContiguousBlock,
-            [2_000, 4_000],
+            [60_000, 120_000],
         ),
         (FailureKind::Unreachable, unreachable, [200, 400]),
         (

@@ -137,6 +137,38 @@ impl fmt::Display for Route {
     }
 }
 
+/// A route that answers for nobody: it has neither link nor gateway, and the sender gets EHOSTUNREACH or its ICMP.
+fn unreachable(table: u32, destination: Ipv4Net) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: AddressFamily::Inet,
+        destination_prefix_length: destination.prefix_len(),
+        protocol: RouteProtocol::Boot,
+        scope: RouteScope::Universe,
+        kind: RouteType::Unreachable,
+        ..RouteHeader::default()
+    };
+    message.attributes = vec![
+        RouteAttribute::Table(table),
+        RouteAttribute::Destination(RouteAddress::Inet(destination.network())),
+    ];
+    message
+}
+
+fn unreachable_in(message: &RouteMessage, table: u32) -> Option<Ipv4Net> {
+    let (mut of, mut network) = (u32::from(message.header.table), Ipv4Addr::UNSPECIFIED);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Table(table) => of = *table,
+            RouteAttribute::Destination(RouteAddress::Inet(destination)) => network = *destination,
+            _ => {}
+        }
+    }
+    let ours = message.header.kind == RouteType::Unreachable && of == table;
+    let destination = Ipv4Net::new(network, message.header.destination_prefix_length).ok()?;
+    ours.then_some(destination)
+}
+
 impl Netlink {
     /// `ip -4 route show table <table> [dev <oif>]`; a table that was never used is empty.
     pub(in crate::dataplane) async fn routes(
@@ -177,6 +209,49 @@ impl Netlink {
     pub(in crate::dataplane) async fn replace_route(&self, route: Route) -> io::Result<()> {
         let message = RouteNetlinkMessage::NewRoute(route.message());
         self.change(message, NLM_F_CREATE | NLM_F_REPLACE).await
+    }
+
+    /// `ip -4 route show table <table> type unreachable`: the destinations.
+    pub(in crate::dataplane) async fn unreachable(&self, table: u32) -> io::Result<Vec<Ipv4Net>> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = AddressFamily::Inet;
+        message.attributes = vec![RouteAttribute::Table(table)];
+        let found = self
+            .dump(
+                RouteNetlinkMessage::GetRoute(message),
+                |found| match found {
+                    RouteNetlinkMessage::NewRoute(route) => unreachable_in(&route, table),
+                    _ => None,
+                },
+            )
+            .await;
+        match found {
+            Err(error) if is(&error, Errno::ENOENT) => Ok(Vec::new()),
+            found => found,
+        }
+    }
+
+    /// `ip route add unreachable <destination> table <table>`; whether there was none.
+    pub(in crate::dataplane) async fn add_unreachable(
+        &self,
+        table: u32,
+        destination: Ipv4Net,
+    ) -> io::Result<bool> {
+        let message = RouteNetlinkMessage::NewRoute(unreachable(table, destination));
+        match self.change(message, NLM_F_CREATE | NLM_F_EXCL).await {
+            Err(error) if is(&error, Errno::EEXIST) => Ok(false),
+            added => added.map(|()| true),
+        }
+    }
+
+    /// `ip route delete unreachable <destination> table <table>`
+    pub(in crate::dataplane) async fn delete_unreachable(
+        &self,
+        table: u32,
+        destination: Ipv4Net,
+    ) -> io::Result<()> {
+        let message = RouteNetlinkMessage::DelRoute(unreachable(table, destination));
+        self.change(message, 0).await
     }
 
     /// `ip route delete ... dev <oif>`: only the one through that link, whatever its scope or protocol.

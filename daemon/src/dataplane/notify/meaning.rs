@@ -9,6 +9,7 @@ use ipam::desired::{
 };
 use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader, NlasIterator};
 use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::route::RouteType;
 use netlink_packet_route::rule::RuleAttribute;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -128,6 +129,8 @@ fn foreign(message: &RouteNetlinkMessage, interest: &Interest) -> Parts {
             if route.header.address_family == AddressFamily::Inet =>
         {
             match Route::table_of(route) {
+                // Free addresses of a prefix.
+                POD_TABLE if route.header.kind == RouteType::Unreachable => Part::Enis.into(),
                 POD_TABLE => Part::Pods.into(),
                 table if interest.has_table(table) => Part::Enis.into(),
                 _ => Parts::NONE,

@@ -9,14 +9,14 @@ use crate::mock::error::{Code, Refusal};
 use crate::mock::state::{Assign, CreateEni, State};
 
 pub(super) fn create_network_interface(state: &mut State, mut p: Params) -> Result<Reply, Refusal> {
-    let count: Option<u32> = p.parsed("SecondaryPrivateIpAddressCount")?;
+    let secondary = counts(&mut p)?.filter(|what| what.count() > 0);
     let request = CreateEni {
         subnet_id: p.required("SubnetId")?,
         description: p.optional("Description").unwrap_or_default(),
         groups: p.list("SecurityGroupId"),
         tags: p.tag_specifications()?,
         primary: p.parsed("PrivateIpAddress")?,
-        secondary: count.filter(|c| *c > 0).map(Assign::Count),
+        secondary,
         client_token: p.optional("ClientToken"),
     };
     p.finish()?;
@@ -80,7 +80,7 @@ pub(super) fn assign_private_ip_addresses(
     mut p: Params,
 ) -> Result<Reply, Refusal> {
     let eni = p.required("NetworkInterfaceId")?;
-    let count: Option<u32> = p.parsed("SecondaryPrivateIpAddressCount")?;
+    let count = counts(&mut p)?;
     let these = p.addresses("PrivateIpAddress")?;
     let reassign: bool = p.parsed("AllowReassignment")?.unwrap_or(false);
     p.finish()?;
@@ -89,25 +89,25 @@ pub(super) fn assign_private_ip_addresses(
             .because("The mock does not move addresses between ENIs (AllowReassignment)"));
     }
     let what = match (count, these.is_empty()) {
-        (Some(count), true) => Assign::Count(count),
+        (Some(count), true) => count,
         (None, false) => Assign::These(these),
         (None, true) => {
             return Err(missing(
-                "SecondaryPrivateIpAddressCount or PrivateIpAddress",
+                "SecondaryPrivateIpAddressCount, Ipv4PrefixCount or PrivateIpAddress",
             ));
         }
         (Some(_), false) => {
-            return Err(Code::InvalidParameterCombination.because(
-                "SecondaryPrivateIpAddressCount and PrivateIpAddress exclude each other",
-            ));
+            return Err(Code::InvalidParameterCombination
+                .because("A count and PrivateIpAddress exclude each other"));
         }
     };
-    let new = state.assign(&eni, &what)?;
+    let (addresses, prefixes) = state.assign(&eni, &what)?;
     let mut x = Xml::default();
     x.text("networkInterfaceId", &eni);
-    x.list("assignedPrivateIpAddressesSet", new, |x, address| {
+    x.list("assignedPrivateIpAddressesSet", addresses, |x, address| {
         x.text("privateIpAddress", address);
     });
+    shapes::prefixes(&mut x, "assignedIpv4PrefixSet", &prefixes);
     x.text("return", true);
     Ok(Reply::with(x, Effect::Addresses { eni }))
 }
@@ -118,11 +118,12 @@ pub(super) fn unassign_private_ip_addresses(
 ) -> Result<Reply, Refusal> {
     let eni = p.required("NetworkInterfaceId")?;
     let addresses = p.addresses("PrivateIpAddress")?;
+    let prefixes = p.prefixes("Ipv4Prefix")?;
     p.finish()?;
-    if addresses.is_empty() {
-        return Err(missing("PrivateIpAddress"));
+    if addresses.is_empty() && prefixes.is_empty() {
+        return Err(missing("PrivateIpAddress or Ipv4Prefix"));
     }
-    state.unassign(&eni, &addresses)?;
+    state.unassign(&eni, &addresses, &prefixes)?;
     let mut reply = done();
     reply.effect = Some(Effect::Addresses { eni });
     Ok(reply)
@@ -155,6 +156,19 @@ pub(super) fn create_tags(state: &mut State, mut p: Params) -> Result<Reply, Ref
     }
     state.create_tags(&resources, &tags)?;
     Ok(done())
+}
+
+/// Addresses or prefixes by their number; not both, which EC2 refuses.
+fn counts(p: &mut Params) -> Result<Option<Assign>, Refusal> {
+    let addresses: Option<u32> = p.parsed("SecondaryPrivateIpAddressCount")?;
+    let prefixes: Option<u32> = p.parsed("Ipv4PrefixCount")?;
+    match (addresses, prefixes) {
+        (Some(_), Some(_)) => Err(Code::InvalidParameterCombination
+            .because("SecondaryPrivateIpAddressCount and Ipv4PrefixCount exclude each other")),
+        (Some(count), None) => Ok(Some(Assign::Count(count))),
+        (None, Some(count)) => Ok(Some(Assign::Prefixes(count))),
+        (None, None) => Ok(None),
+    }
 }
 
 fn done() -> Reply {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use ipnet::Ipv4Net;
+
 use crate::mock::error::{Code, Refusal};
 use crate::mock::state::Filter;
 
@@ -47,6 +49,11 @@ impl Params {
 
     /// A list of addresses.
     pub(super) fn addresses(&mut self, name: &str) -> Result<Vec<Ipv4Addr>, Refusal> {
+        self.list(name).iter().map(|v| parse(name, v)).collect()
+    }
+
+    /// A list of prefixes.
+    pub(super) fn prefixes(&mut self, name: &str) -> Result<Vec<Ipv4Net>, Refusal> {
         self.list(name).iter().map(|v| parse(name, v)).collect()
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::Ipv4Net;
+
 use super::xml::Xml;
 use crate::mock::state::{ACCOUNT, Attachment, Eni, Instance, InstanceLimits, State, Subnet};
 use crate::mock::timestamp::rfc3339;
@@ -22,8 +24,13 @@ pub(super) fn network_interface(x: &mut Xml, state: &State, eni: &Eni, status: &
         });
     }
     tags(x, &eni.tags);
-    x.list("ipv4PrefixSet", std::iter::empty::<()>(), |_, ()| ());
+    prefixes(x, "ipv4PrefixSet", &eni.prefixes);
     x.list("ipv6AddressesSet", std::iter::empty::<()>(), |_, ()| ());
+}
+
+/// Prefixes as a list of that name.
+pub(super) fn prefixes(x: &mut Xml, name: &'static str, prefixes: &[Ipv4Net]) {
+    x.list(name, prefixes, |x, prefix| x.text("ipv4Prefix", prefix));
 }
 
 /// What `NetworkInterface` and an instance's own list have in common.

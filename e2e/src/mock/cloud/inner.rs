@@ -253,7 +253,7 @@ impl Inner {
             primary: eni.primary,
             subnet: subnet.cidr,
             gateway: subnet.gateway(),
-            addresses: eni.addresses().collect::<BTreeSet<_>>(),
+            addresses: eni.reachable().collect::<BTreeSet<_>>(),
         })
     }
 }

@@ -1,5 +1,5 @@
 //! The tree of metadata below `/latest/`, read from a state. What is not there on a real instance of this kind
-//! (public addresses, IPv6, prefixes, network cards) is not there either: the client gets a 404.
+//! (public addresses, IPv6, network cards, prefixes where there are none) is not there either: the client gets a 404.
 
 use std::time::{Duration, SystemTime};
 
@@ -144,10 +144,16 @@ fn interfaces(state: &State, instance: &str, path: &[&str]) -> Option<String> {
             let macs: Vec<String> = shown.iter().map(|e| format!("{}/", e.mac)).collect();
             Some(lines(&macs))
         }
-        [mac] => shown
-            .iter()
-            .any(|e| e.mac == *mac)
-            .then(|| lines(&INTERFACE_KEYS)),
+        [mac] => {
+            let eni = shown.iter().find(|e| e.mac == *mac)?;
+            let prefixes = (!eni.prefixes.is_empty()).then_some("ipv4-prefix");
+            Some(lines(
+                &INTERFACE_KEYS
+                    .into_iter()
+                    .chain(prefixes)
+                    .collect::<Vec<_>>(),
+            ))
+        }
         [mac, key] => field(state, shown.into_iter().find(|e| e.mac == *mac)?, key),
         _ => None,
     }
@@ -160,6 +166,7 @@ fn field(state: &State, eni: &Eni, key: &str) -> Option<String> {
     Some(match key {
         "device-number" => attachment.device_index.to_string(),
         "interface-id" => eni.id.clone(),
+        "ipv4-prefix" if !eni.prefixes.is_empty() => lines(&eni.prefixes),
         "local-hostname" => hostname(eni),
         "local-ipv4s" => lines(&eni.addresses().collect::<Vec<_>>()),
         "mac" => eni.mac.clone(),

@@ -1,10 +1,14 @@
-//! Secondary addresses of an ENI: assigned and unassigned within the instance's and the subnet's limits.
+//! Secondary addresses and prefixes of an ENI: assigned and unassigned within the instance's and the subnet's limits.
 
 use std::net::Ipv4Addr;
 
-use super::State;
+use ipnet::Ipv4Net;
+
 use super::limits::limits_of;
+use super::subnet::{Subnet, members};
+use super::{Eni, State};
 use crate::mock::error::{Code, Refusal};
+use crate::mock::seed::Seed;
 
 /// Which secondary addresses to assign.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,46 +17,72 @@ pub enum Assign {
     Count(u32),
     /// These.
     These(Vec<Ipv4Addr>),
+    /// So many /28s, of EC2's choice.
+    Prefixes(u32),
 }
 
 impl Assign {
-    fn count(&self) -> u32 {
+    /// How many.
+    pub fn count(&self) -> u32 {
         match self {
-            Self::Count(count) => *count,
+            Self::Count(count) | Self::Prefixes(count) => *count,
             Self::These(addresses) => u32::try_from(addresses.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Takes all of it from the subnet, or nothing: addresses, or prefixes.
+    pub(super) fn take_from(
+        &self,
+        subnet: &mut Subnet,
+        seed: &mut Seed,
+    ) -> Result<(Vec<Ipv4Addr>, Vec<Ipv4Net>), Refusal> {
+        match self {
+            Self::Count(count) => Ok((subnet.take(*count, seed)?, Vec::new())),
+            Self::These(addresses) => {
+                subnet.take_these(addresses)?;
+                Ok((addresses.clone(), Vec::new()))
+            }
+            Self::Prefixes(count) => Ok((Vec::new(), subnet.take_prefixes(*count, seed)?)),
         }
     }
 }
 
 impl State {
-    /// Adds secondary addresses, all or none, and answers the new ones (AssignPrivateIpAddresses).
-    pub fn assign(&mut self, id: &str, what: &Assign) -> Result<Vec<Ipv4Addr>, Refusal> {
+    /// Adds secondary addresses or prefixes, all or none, and answers the new ones (AssignPrivateIpAddresses).
+    pub fn assign(
+        &mut self,
+        id: &str,
+        what: &Assign,
+    ) -> Result<(Vec<Ipv4Addr>, Vec<Ipv4Net>), Refusal> {
         let eni = self.eni(id)?;
         if what.count() == 0 {
             return Err(Code::InvalidParameterValue.because("Asked for no address at all"));
         }
-        let held = u32::try_from(eni.addresses().count()).unwrap_or(u32::MAX);
-        if held.saturating_add(what.count()) > self.address_limit(id)? {
+        if eni.slots().saturating_add(what.count()) > self.address_limit(id)? {
             return Err(Code::PrivateIpAddressLimitExceeded
                 .because("Number of private addresses will exceed limit."));
+        }
+        if matches!(what, Assign::Prefixes(_)) {
+            self.check_prefixes(eni)?;
         }
         let subnet_id = eni.subnet_id.clone();
         let subnet = self.subnets.get_mut(&subnet_id).ok_or_else(|| {
             Code::InternalError.because(format!("ENI {id} names the unknown subnet {subnet_id}"))
         })?;
-        let new = match what {
-            Assign::Count(count) => subnet.take(*count, &mut self.seed)?,
-            Assign::These(addresses) => {
-                subnet.take_these(addresses)?;
-                addresses.clone()
-            }
-        };
-        self.eni_mut(id)?.secondary.extend(&new);
-        Ok(new)
+        let (addresses, prefixes) = what.take_from(subnet, &mut self.seed)?;
+        let eni = self.eni_mut(id)?;
+        eni.secondary.extend(&addresses);
+        eni.prefixes.extend(&prefixes);
+        Ok((addresses, prefixes))
     }
 
-    /// Takes secondary addresses away, all or none (UnassignPrivateIpAddresses).
-    pub fn unassign(&mut self, id: &str, addresses: &[Ipv4Addr]) -> Result<(), Refusal> {
+    /// Takes secondary addresses and prefixes away, all or none (UnassignPrivateIpAddresses).
+    pub fn unassign(
+        &mut self,
+        id: &str,
+        addresses: &[Ipv4Addr],
+        prefixes: &[Ipv4Net],
+    ) -> Result<(), Refusal> {
         let eni = self.eni(id)?;
         if addresses.contains(&eni.primary) {
             return Err(Code::InvalidParameterValue.because(format!(
@@ -60,16 +90,20 @@ impl State {
                 eni.primary
             )));
         }
-        if !addresses.iter().all(|a| eni.secondary.contains(a)) {
+        let all = addresses.iter().all(|a| eni.secondary.contains(a))
+            && prefixes.iter().all(|p| eni.prefixes.contains(p));
+        if !all {
             return Err(Code::InvalidParameterValue.because(format!(
-                "Some of {addresses:?} addresses are not assigned to interface {id}"
+                "Some of {addresses:?} addresses or {prefixes:?} prefixes are not assigned to interface {id}"
             )));
         }
         let eni = self.eni_mut(id)?;
         eni.secondary.retain(|a| !addresses.contains(a));
+        eni.prefixes.retain(|p| !prefixes.contains(p));
         let subnet_id = eni.subnet_id.clone();
         if let Some(subnet) = self.subnets.get_mut(&subnet_id) {
-            subnet.give_back(addresses.iter().copied());
+            let members = prefixes.iter().copied().flat_map(members);
+            subnet.give_back(addresses.iter().copied().chain(members));
         }
         Ok(())
     }
@@ -82,5 +116,20 @@ impl State {
         };
         let instance = self.instance(&attachment.instance_id)?;
         Ok(limits_of(&instance.instance_type).map_or(u32::MAX, |l| l.ipv4_per_eni))
+    }
+
+    /// Prefixes are for instances on Nitro and for bare metal (EC2 User Guide, "Prefix delegation"). The code is a
+    /// guess: nobody has published what EC2 answers.
+    fn check_prefixes(&self, eni: &Eni) -> Result<(), Refusal> {
+        let Some(attachment) = &eni.attachment else {
+            return Ok(());
+        };
+        let kind = &self.instance(&attachment.instance_id)?.instance_type;
+        match limits_of(kind) {
+            Some(limits) if !limits.takes_prefixes() => Err(Code::UnsupportedOperation.because(
+                format!("Prefixes are not supported on instance type {kind}"),
+            )),
+            _ => Ok(()),
+        }
     }
 }

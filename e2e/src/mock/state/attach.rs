@@ -67,11 +67,14 @@ impl State {
                 "Interface count {count} exceeds the limit for {kind}"
             )));
         }
-        if interface.addresses().count()
-            > usize::try_from(limits.ipv4_per_eni).unwrap_or(usize::MAX)
-        {
+        if interface.slots() > limits.ipv4_per_eni {
             return Err(Code::PrivateIpAddressLimitExceeded
                 .because("Number of private addresses will exceed limit."));
+        }
+        if !interface.prefixes.is_empty() && !limits.takes_prefixes() {
+            return Err(Code::UnsupportedOperation.because(format!(
+                "Prefixes are not supported on instance type {kind}"
+            )));
         }
         Ok(())
     }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
+use ipnet::Ipv4Net;
+
 use super::State;
 use super::address::Assign;
+use super::subnet::members;
 use crate::mock::error::{Code, Refusal};
 
 /// An ENI.
@@ -27,6 +30,8 @@ pub struct Eni {
     pub primary: Ipv4Addr,
     /// The others, in the order they were assigned.
     pub secondary: Vec<Ipv4Addr>,
+    /// Delegated /28s, in the order they were assigned.
+    pub prefixes: Vec<Ipv4Net>,
     /// Where it is attached, if it is.
     pub attachment: Option<Attachment>,
 }
@@ -78,6 +83,17 @@ impl Eni {
         std::iter::once(self.primary).chain(self.secondary.iter().copied())
     }
 
+    /// All addresses whose packets come to it: those above and the members of its prefixes.
+    pub fn reachable(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.addresses()
+            .chain(self.prefixes.iter().copied().flat_map(members))
+    }
+
+    /// How many of the type's addresses per ENI it takes: a prefix takes the place of an address.
+    pub(super) fn slots(&self) -> u32 {
+        u32::try_from(1 + self.secondary.len() + self.prefixes.len()).unwrap_or(u32::MAX)
+    }
+
     /// `available` or `in-use`; the steps between show in the attachment's status only.
     pub fn status(&self) -> &'static str {
         match self.attachment {
@@ -114,7 +130,7 @@ impl State {
         }
         self.subnet(&request.subnet_id)?;
         let groups = self.check_groups(&request.groups)?;
-        let (primary, secondary) = self.first_addresses(request)?;
+        let (primary, secondary, prefixes) = self.first_addresses(request)?;
         let eni = Eni {
             id: self.seed.id("eni"),
             mac: self.seed.mac(),
@@ -124,6 +140,7 @@ impl State {
             tags: request.tags.clone(),
             primary,
             secondary,
+            prefixes,
             attachment: None,
         };
         self.enis.insert(eni.id.clone(), eni.clone());
@@ -164,7 +181,7 @@ impl State {
         if let Some(eni) = self.enis.remove(id)
             && let Some(subnet) = self.subnets.get_mut(&eni.subnet_id)
         {
-            subnet.give_back(eni.addresses());
+            subnet.give_back(eni.reachable());
         }
     }
 
@@ -198,11 +215,11 @@ impl State {
         }
     }
 
-    /// Primary and secondary addresses in one step: the subnet is changed only if all of them are to be had.
+    /// Primary and secondary addresses and prefixes in one step: the subnet is changed only if all of them are to be had.
     fn first_addresses(
         &mut self,
         request: &CreateEni,
-    ) -> Result<(Ipv4Addr, Vec<Ipv4Addr>), Refusal> {
+    ) -> Result<(Ipv4Addr, Vec<Ipv4Addr>, Vec<Ipv4Net>), Refusal> {
         let mut subnet = self.subnet(&request.subnet_id)?.clone();
         let mut seed = self.seed.clone();
         let primary = match request.primary {
@@ -212,19 +229,15 @@ impl State {
             }
             None => subnet.take(1, &mut seed)?,
         };
-        let secondary = match &request.secondary {
-            Some(Assign::Count(count)) => subnet.take(*count, &mut seed)?,
-            Some(Assign::These(addresses)) => {
-                subnet.take_these(addresses)?;
-                addresses.clone()
-            }
-            None => Vec::new(),
+        let (secondary, prefixes) = match &request.secondary {
+            Some(what) => what.take_from(&mut subnet, &mut seed)?,
+            None => (Vec::new(), Vec::new()),
         };
         let primary = *primary.first().ok_or_else(|| {
             Code::InsufficientFreeAddressesInSubnet.because("no free address for the primary")
         })?;
         self.seed = seed;
         self.subnets.insert(subnet.id.clone(), subnet);
-        Ok((primary, secondary))
+        Ok((primary, secondary, prefixes))
     }
 }

@@ -23,6 +23,13 @@ pub struct InstanceLimits {
     pub network_cards: u32,
 }
 
+impl InstanceLimits {
+    /// Whether its ENIs can have prefixes: on Nitro and bare metal only.
+    pub fn takes_prefixes(&self) -> bool {
+        self.bare_metal || self.hypervisor == "nitro"
+    }
+}
+
 /// All types by name.
 pub fn all_limits() -> &'static BTreeMap<String, InstanceLimits> {
     static LIMITS: OnceLock<BTreeMap<String, InstanceLimits>> = OnceLock::new();

@@ -1,4 +1,4 @@
-//! A subnet and its addresses: which can be given out, which are, and which comes next.
+//! A subnet and its addresses: which can be given out, which are, and which comes next, one by one or by the /28.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -10,6 +10,10 @@ use crate::mock::seed::Seed;
 
 /// Addresses of each subnet that AWS keeps: the first four and the last (VPC User Guide, "Subnet CIDR blocks").
 pub const RESERVED_PER_SUBNET: u32 = 5;
+
+/// Length of a delegated IPv4 prefix, and how many addresses it has (EC2 User Guide, "Prefix delegation").
+pub const DELEGATED_LENGTH: u8 = 28;
+const DELEGATED_SIZE: u32 = 16;
 
 /// A subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +97,37 @@ impl Subnet {
         Some(free)
     }
 
+    /// Takes `count` free /28s, or none: aligned to 16, with no address in them that somebody has or AWS keeps. So a
+    /// subnet can have any number of free addresses and not one prefix.
+    pub(super) fn take_prefixes(
+        &mut self,
+        count: u32,
+        seed: &mut Seed,
+    ) -> Result<Vec<Ipv4Net>, Refusal> {
+        let mut free: Vec<Ipv4Net> = self.free_prefixes().collect();
+        if free.len() < usize::try_from(count).unwrap_or(usize::MAX) {
+            return Err(Code::InsufficientCidrBlocks.because(
+                "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+            ));
+        }
+        let mut taken = Vec::new();
+        for _ in 0..count {
+            let at = usize::try_from(seed.below(free.len() as u64)).unwrap_or_default();
+            taken.push(free.swap_remove(at));
+        }
+        self.used.extend(taken.iter().copied().flat_map(members));
+        Ok(taken)
+    }
+
+    /// The /28s that can be delegated now, lowest first.
+    pub fn free_prefixes(&self) -> impl Iterator<Item = Ipv4Net> + '_ {
+        let blocks = self.cidr.subnets(DELEGATED_LENGTH);
+        let free = |block: &Ipv4Net| {
+            members(*block).all(|a| self.is_assignable(a) && !self.used.contains(&a))
+        };
+        blocks.into_iter().flatten().filter(free)
+    }
+
     /// Takes these addresses, or none.
     pub(super) fn take_these(&mut self, addresses: &[Ipv4Addr]) -> Result<(), Refusal> {
         for (index, address) in addresses.iter().enumerate() {
@@ -125,4 +160,10 @@ impl Subnet {
                 .saturating_add(n),
         )
     }
+}
+
+/// All sixteen addresses of a delegated prefix: the first and the last are as good as any.
+pub(super) fn members(prefix: Ipv4Net) -> impl Iterator<Item = Ipv4Addr> {
+    let first = u32::from(prefix.network());
+    (first..first.saturating_add(DELEGATED_SIZE)).map(Ipv4Addr::from)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use ec2::Describe;
+use ipnet::Ipv4Net;
 use serde_json::Value;
 
 /// A line that cannot be understood, and why.
@@ -42,6 +43,14 @@ impl Arguments {
         self.read(name, "a number from 0 to 4294967295", read)
     }
 
+    /// 0 if it is not there.
+    pub fn number_or_none(&self, name: &str) -> Result<u32, Bad> {
+        match self.0.get(name) {
+            Some(_) => self.number(name),
+            None => Ok(0),
+        }
+    }
+
     pub fn texts(&self, name: &str) -> Result<Vec<String>, Bad> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let read = |value: &Value| value.as_array()?.iter().map(text).collect();
@@ -53,6 +62,16 @@ impl Arguments {
         let address = |text: &String| text.parse().ok();
         let addresses: Option<Vec<_>> = texts.iter().map(address).collect();
         addresses.ok_or_else(|| Bad(format!("{name} must be IPv4 addresses")))
+    }
+
+    /// None if it is not there.
+    pub fn prefixes_or_none(&self, name: &str) -> Result<Vec<Ipv4Net>, Bad> {
+        if self.0.get(name).is_none() {
+            return Ok(Vec::new());
+        }
+        let texts = self.texts(name)?;
+        let prefixes: Option<Vec<_>> = texts.iter().map(|text| text.parse().ok()).collect();
+        prefixes.ok_or_else(|| Bad(format!("{name} must be IPv4 prefixes")))
     }
 
     pub fn tags(&self, name: &str) -> Result<BTreeMap<String, String>, Bad> {

@@ -83,6 +83,7 @@ async fn perform(
                 description: with.text("description")?.to_owned(),
                 tags: with.tags("tags")?,
                 secondary_addresses: with.number("secondary_addresses")?,
+                prefixes: with.number_or_none("prefixes")?,
                 client_token: with.text("client_token")?.to_owned(),
             };
             answer::interface(&cloud.create_network_interface(&request).await?)
@@ -100,9 +101,19 @@ async fn perform(
             let (eni, count) = (with.text("eni")?, with.number("count")?);
             json!(cloud.assign_private_ip_addresses(eni, count).await?)
         }
+        "assign_ipv4_prefixes" => {
+            let (eni, count) = (with.text("eni")?, with.number("count")?);
+            let prefixes = cloud.assign_ipv4_prefixes(eni, count).await?;
+            prefixes.iter().map(ToString::to_string).collect()
+        }
         "unassign_private_ip_addresses" => {
             let (eni, addresses) = (with.text("eni")?, with.addresses("addresses")?);
-            done(cloud.unassign_private_ip_addresses(eni, &addresses).await?)
+            let prefixes = with.prefixes_or_none("prefixes")?;
+            done(
+                cloud
+                    .unassign_private_ip_addresses(eni, &addresses, &prefixes)
+                    .await?,
+            )
         }
         "detach_network_interface" => done(
             cloud

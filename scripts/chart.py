@@ -39,6 +39,7 @@ EVERYTHING = {
     "priorityClassName": "system-cluster-critical",
     "resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "128Mi"}},
     "updateStrategy": {"type": "OnDelete"},
+    "readinessProbe": None,
     "podAnnotations": {"a": "b"},
     "podLabels": {"c": "d"},
 }

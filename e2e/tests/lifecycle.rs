@@ -17,6 +17,8 @@ mod checkpoint;
 mod client;
 #[path = "lifecycle/contained.rs"]
 mod contained;
+#[path = "lifecycle/conversation.rs"]
+mod conversation;
 #[path = "lifecycle/credentials.rs"]
 mod credentials;
 #[path = "lifecycle/crowd.rs"]
@@ -37,6 +39,8 @@ mod lost;
 mod networks;
 #[path = "lifecycle/outage.rs"]
 mod outage;
+#[path = "lifecycle/repair.rs"]
+mod repair;
 #[path = "lifecycle/sandboxes.rs"]
 mod sandboxes;
 #[path = "lifecycle/socket.rs"]
@@ -47,5 +51,7 @@ mod stopping;
 mod vanished;
 #[path = "lifecycle/verbs.rs"]
 mod verbs;
+#[path = "lifecycle/vpc.rs"]
+mod vpc;
 #[path = "lifecycle/watch.rs"]
 mod watch;

@@ -250,19 +250,28 @@ fn more_notifications_than_fit_put_everything_in_doubt() {
     };
     node.netns.enter(async || {
         let plane = KernelDataplane::start(KernelConfig {
-            queue: 4096,
+            // As little as the kernel gives: two or three messages.
+            queue: 0,
             ..KernelConfig::default()
         });
         let plane = plane.unwrap();
         plane.apply_node(&node.desired(&[0])).await.unwrap();
         while timeout(QUIET, plane.doubted()).await.is_ok() {}
-        // A link of somebody else, on which nothing of ours depends, goes with thousands of addresses and routes at once.
-        node.netns.sh(
-            "ip link add many type veth peer name few && ip link set many up && \
-             for host in $(seq 0 3000); do echo address add 198.18.$((host / 256)).$((host % 256))/32 dev many; done \
-             | ip -batch - && ip link del many",
-        );
-        let told = timeout(SOON, plane.doubted()).await.unwrap().unwrap();
+        // A link of somebody else, on which nothing of ours depends, goes with a thousand addresses and routes at once. The
+        // listener may be as fast as the kernel, but hardly ever for long.
+        let mut told = None;
+        for _ in 0..20 {
+            node.netns.sh(
+                "ip link add many type veth peer name few && ip link set many up && \
+                 for host in $(seq 0 1000); do echo address add 198.18.$((host / 256)).$((host % 256))/32 dev many; done \
+                 | ip -batch - && ip link del many",
+            );
+            told = timeout(QUIET, plane.doubted()).await.ok();
+            if told.is_some() {
+                break;
+            }
+        }
+        let told = told.unwrap().unwrap();
         assert_eq!(told, Parts::NETLINK);
     });
 }

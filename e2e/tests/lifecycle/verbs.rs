@@ -20,6 +20,8 @@ use crate::fixture::{M5_LARGE, SOON, TRY_AGAIN, as_before, config, eventually, s
 const UNAVAILABLE: u64 = 50;
 /// berth's own: the kernel contradicts what was made.
 const CONFLICT: u64 = 102;
+/// The group of links that wait for the reaper (docs/architecture.md, "The host layout").
+const REAPED: &str = "6999";
 /// The second that STATUS may take, on a machine with much to do.
 const IN_TIME: Duration = Duration::from_secs(5);
 
@@ -85,7 +87,11 @@ fn check_in(runtime: &Runtime, host: &Netns) -> anyhow::Result<()> {
     let before = (Snapshot::take(host)?, Snapshot::take(&pod.netns)?);
     runtime.check(host, &pod.attachment)?;
     let after = (Snapshot::take(host)?, Snapshot::take(&pod.netns)?);
-    ensure!(before.0.changes(&after.0).is_empty() && before.1.changes(&after.1).is_empty());
+    let changed = (before.0.changes(&after.0), before.1.changes(&after.1));
+    ensure!(
+        changed.0.is_empty() && changed.1.is_empty(),
+        "CHECK changed something: {changed:?}"
+    );
     // the host's side is mended without being asked
     let link = added.result.json()["interfaces"][0]["name"].clone();
     let link = link.as_str().context("no host link")?;
@@ -105,7 +111,16 @@ fn check_in(runtime: &Runtime, host: &Netns) -> anyhow::Result<()> {
     runtime.add(host, &pod.attachment)?;
     runtime.check(host, &pod.attachment)?;
     runtime.del(host, &pod.attachment)?;
-    Ok(())
+    reaped(host)
+}
+
+/// The links of the DELs before this are deleted: the reaper comes a moment after the answer.
+fn reaped(host: &Netns) -> anyhow::Result<()> {
+    eventually("links of deleted pods gone", SOON, || {
+        let links = host.ip(&["-o", "link", "show", "group", REAPED])?;
+        ensure!(links.is_empty(), "{links}");
+        Ok(())
+    })
 }
 
 /// The daemon was last alive so long ago.

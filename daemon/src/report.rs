@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 /// The whole document.
@@ -27,7 +28,7 @@ pub struct Report {
     pub not_serving: Option<String>,
     /// Highest number of ENIs, the primary included; 0 while unknown.
     pub max_enis: u32,
-    /// Secondary addresses an ENI can have; 0 while unknown.
+    /// Addresses for pods an ENI can have, sixteen a slot where prefixes are asked for; 0 while unknown.
     pub addresses_per_eni: u32,
     /// The ENIs.
     pub enis: Vec<EniReport>,
@@ -100,6 +101,9 @@ pub struct EniReport {
     pub addresses: AddressCounts,
     /// The addresses themselves with their states.
     pub held: BTreeMap<Ipv4Addr, String>,
+    /// The /28s that it holds; their addresses are among the above.
+    #[serde(default)]
+    pub prefixes: Vec<Ipv4Net>,
 }
 
 /// One attachment.

@@ -167,14 +167,14 @@ impl Member {
         Ok(differs)
     }
 
-    /// The secondary addresses that EC2 holds for this node, with their ENIs.
+    /// The addresses that EC2 holds for this node's pods, single ones and those of prefixes, with their ENIs.
     #[must_use]
     pub fn holdings(&self, cloud: &Cloud) -> BTreeSet<(Ipv4Addr, String)> {
         let enis = cloud.enis_of(&self.instance.instance_id);
         let of_eni = |eni: &Eni| -> Vec<(Ipv4Addr, String)> {
-            eni.secondary
-                .iter()
-                .map(|address| (*address, eni.id.clone()))
+            eni.reachable()
+                .filter(|address| *address != eni.primary)
+                .map(|address| (address, eni.id.clone()))
                 .collect()
         };
         enis.iter().flat_map(of_eni).collect()

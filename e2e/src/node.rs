@@ -310,6 +310,12 @@ impl Node {
         self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sets a variable for the daemons that are started from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(key, _)| key != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// All that `berthd` gets from outside, so that no setting of the caller's shell changes a test.
     #[must_use]
     pub fn daemon_environment(&self) -> Vec<(String, String)> {

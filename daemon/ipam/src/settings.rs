@@ -6,6 +6,7 @@ use ipnet::Ipv4Net;
 
 use crate::address::AddressMode;
 use crate::desired::{MarkMask, PrimaryMark, Randomize};
+use crate::plan::Limits;
 use crate::policy::WarmTargets;
 
 /// Settings of the host network.
@@ -63,6 +64,16 @@ pub struct PoolSettings {
     /// Fixed levels instead of berth's own reserve (WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_ENI_TARGET,
     /// WARM_PREFIX_TARGET).
     pub targets: WarmTargets,
+}
+
+impl PoolSettings {
+    /// What is wished on a node of these limits: Xen has no prefixes.
+    pub fn mode_on(&self, limits: Limits) -> AddressMode {
+        match self.mode {
+            AddressMode::Prefix if limits.prefixes => AddressMode::Prefix,
+            _ => AddressMode::Secondary,
+        }
+    }
 }
 
 impl Default for PoolSettings {

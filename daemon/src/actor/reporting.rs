@@ -86,7 +86,9 @@ impl Actor {
             serving: self.not_serving().is_none(),
             not_serving: self.not_serving(),
             max_enis: limits.map_or(0, |l| l.enis),
-            addresses_per_eni: limits.map_or(0, |l| l.slots_per_eni),
+            addresses_per_eni: limits.map_or(0, |l| {
+                l.slots_per_eni * self.settings.pool.mode_on(l).addresses_per_slot()
+            }),
             enis: self.pool.enis().map(|eni| self.eni_report(eni)).collect(),
             addresses: counts(Tally::of(
                 self.pool
@@ -203,6 +205,7 @@ impl Actor {
             held: held
                 .map(|(ip, a): (Ipv4Addr, &Address)| (ip, address_state(a, now)))
                 .collect(),
+            prefixes: self.pool.prefixes_of(&eni.id).into_keys().collect(),
         }
     }
 

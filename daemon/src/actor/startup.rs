@@ -222,6 +222,12 @@ impl Actor {
             self.recovery = Recovery::new(true);
         }
         info!(instance = %facts.instance_id, instance_type = %facts.instance_type, "node identified");
+        if self.settings.pool.mode_on(facts.limits()) != self.settings.pool.mode {
+            warn!(
+                instance_type = %facts.instance_type,
+                "ENABLE_PREFIX_DELEGATION has no effect: this type has no prefixes (not on Nitro), single addresses serve"
+            );
+        }
         let primary = Box::new(facts.primary_eni(self.now()));
         self.known.send_replace(Some(facts.clone()));
         let known = self.facts.replace(facts).is_some();

@@ -141,6 +141,7 @@ fn with_a_pod() -> Report {
             .iter()
             .map(|address| (*address, String::new()))
             .collect(),
+        prefixes: Vec::new(),
     };
     Report {
         subnet_id: Some("subnet-1".to_owned()),

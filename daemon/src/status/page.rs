@@ -47,7 +47,7 @@ fn identity(report: &Report) -> String {
         "berthd {} on {id} ({kind}), up {up}: {serving}\n{}{}conflist: {}\n",
         report.version,
         limits(report),
-        holding(&report.addresses),
+        holding(report),
         report.conflist
     )
 }
@@ -67,7 +67,8 @@ fn limits(report: &Report) -> String {
 }
 
 /// Why it holds what it holds.
-fn holding(counts: &AddressCounts) -> String {
+fn holding(report: &Report) -> String {
+    let counts = &report.addresses;
     let parts = [
         (counts.used, "with pods"),
         (counts.cooling, "resting after their last pod"),
@@ -79,10 +80,14 @@ fn holding(counts: &AddressCounts) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let held = counts.held;
+    let prefixes: usize = report.enis.iter().map(|eni| eni.prefixes.len()).sum();
+    let held = match prefixes {
+        0 => format!("{} addresses", counts.held),
+        _ => format!("{} addresses ({prefixes} /28s)", counts.held),
+    };
     match parts.len() {
-        0 => format!("holds {held} addresses\n"),
-        _ => format!("holds {held} addresses: {}\n", parts.join(", ")),
+        0 => format!("holds {held}\n"),
+        _ => format!("holds {held}: {}\n", parts.join(", ")),
     }
 }
 

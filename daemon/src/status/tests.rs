@@ -70,6 +70,7 @@ fn enis() -> Vec<EniReport> {
             (ADDRESS, "used".into()),
             (Ipv4Addr::new(10, 0, 1, 24), "free".into()),
         ]),
+        prefixes: Vec::new(),
     }]
 }
 

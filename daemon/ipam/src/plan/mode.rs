@@ -6,12 +6,9 @@ use crate::policy::{Balance, Policy, RESERVE, Reserve};
 use crate::reason::Reason;
 
 impl Planner<'_> {
-    /// What the operator wants, as far as the type can have it: Xen has no prefixes.
+    /// What the operator wants, as far as the type can have it.
     pub(super) fn wished(&self) -> AddressMode {
-        match self.view.settings.mode {
-            AddressMode::Prefix if self.view.limits.prefixes => AddressMode::Prefix,
-            _ => AddressMode::Secondary,
-        }
+        self.view.settings.mode_on(self.view.limits)
     }
 
     /// What is asked for now: single addresses, for a while, where the subnet had no free /28.

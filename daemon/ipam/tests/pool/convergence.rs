@@ -83,10 +83,7 @@ fn holds_what_ec2_says(node: &Node) {
 /// What is held beyond the pods' addresses is what the policy wants, and nothing that could go is still there. Where
 /// something is missing, the plan says why.
 pub fn reserve(node: &Node, reasons: &[Reason]) {
-    let wished = match node.settings.mode {
-        AddressMode::Prefix if node.cloud.limits.prefixes => AddressMode::Prefix,
-        _ => AddressMode::Secondary,
-    };
+    let wished = node.settings.mode_on(node.cloud.limits);
     let policy = Policy::of(node.settings.targets, wished);
     let wanted = policy.reserve(node.pods.len() as u32, node.cloud.limits.slots_per_eni);
     let free = node.free();

@@ -76,18 +76,7 @@ async fn perform(
 ) -> Result<Value, Trouble> {
     let done = |()| Value::Null;
     Ok(match with.text("call")? {
-        "create_network_interface" => {
-            let request = CreateNetworkInterface {
-                subnet_id: with.text("subnet_id")?.to_owned(),
-                security_groups: with.texts("security_groups")?,
-                description: with.text("description")?.to_owned(),
-                tags: with.tags("tags")?,
-                secondary_addresses: with.number("secondary_addresses")?,
-                prefixes: with.number_or_none("prefixes")?,
-                client_token: with.text("client_token")?.to_owned(),
-            };
-            answer::interface(&cloud.create_network_interface(&request).await?)
-        }
+        "create_network_interface" => create(cloud, with).await?,
         "attach_network_interface" => {
             let (eni, instance) = (with.text("eni")?, with.text("instance")?);
             let index = with.number("device_index")?;
@@ -106,15 +95,7 @@ async fn perform(
             let prefixes = cloud.assign_ipv4_prefixes(eni, count).await?;
             prefixes.iter().map(ToString::to_string).collect()
         }
-        "unassign_private_ip_addresses" => {
-            let (eni, addresses) = (with.text("eni")?, with.addresses("addresses")?);
-            let prefixes = with.prefixes_or_none("prefixes")?;
-            done(
-                cloud
-                    .unassign_private_ip_addresses(eni, &addresses, &prefixes)
-                    .await?,
-            )
-        }
+        "unassign_private_ip_addresses" => done(unassign(cloud, with).await?),
         "detach_network_interface" => done(
             cloud
                 .detach_network_interface(with.text("attachment")?)
@@ -139,4 +120,25 @@ async fn perform(
         }
         other => return Err(Bad(format!("no call is named {other:?}")).into()),
     })
+}
+
+async fn create(cloud: &AwsEc2, with: &Arguments) -> Result<Value, Trouble> {
+    let request = CreateNetworkInterface {
+        subnet_id: with.text("subnet_id")?.to_owned(),
+        security_groups: with.texts("security_groups")?,
+        description: with.text("description")?.to_owned(),
+        tags: with.tags("tags")?,
+        secondary_addresses: with.number("secondary_addresses")?,
+        prefixes: with.number_or_none("prefixes")?,
+        client_token: with.text("client_token")?.to_owned(),
+    };
+    let made = cloud.create_network_interface(&request).await?;
+    Ok(answer::interface(&made))
+}
+
+async fn unassign(cloud: &AwsEc2, with: &Arguments) -> Result<(), Trouble> {
+    let (eni, addresses) = (with.text("eni")?, with.addresses("addresses")?);
+    let prefixes = with.prefixes_or_none("prefixes")?;
+    let call = cloud.unassign_private_ip_addresses(eni, &addresses, &prefixes);
+    Ok(call.await?)
 }

@@ -167,10 +167,10 @@ fn sandboxes_that_containerd_was_killed_over_are_stopped_without_a_trace_in_bert
         worker.cri().stop(&id)?;
         worker.cri().remove(&id)?;
     }
-    // containerd forgets namespaces that it had made and not yet recorded; nobody was asked to attach those
-    eventually("nothing left but namespaces", SOON, || {
+    // containerd forgets namespaces and shims that it had made and not yet recorded; what it asked of berth has gone
+    eventually("nothing left but what containerd forgot", SOON, || {
         let traces = worker.traces()?;
-        let of_containerd = [Kind::Namespace, Kind::Mount];
+        let of_containerd = [Kind::Namespace, Kind::Mount, Kind::Process, Kind::Cgroup];
         let mut kinds = traces.kinds();
         kinds.retain(|kind| !of_containerd.contains(kind));
         ensure!(kinds.is_empty(), "{traces:?}");

@@ -19,6 +19,8 @@ pub enum Block {
     Single,
     /// As part of a delegated /28, which takes one slot for all sixteen.
     Prefix(Ipv4Net),
+    /// Found in the kernel with a pod: the next Describe tells.
+    Unknown,
 }
 
 /// How many addresses a delegated prefix has: all sixteen of a /28, the first and the last too (EC2 User Guide, "Prefix

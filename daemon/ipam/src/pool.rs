@@ -180,7 +180,7 @@ impl Pool {
             })?;
         let prefixes = self.prefixes_of(&eni.id);
         let place = |block: Block| match block {
-            Block::Single => (1, 0),
+            Block::Single | Block::Unknown => (1, 0),
             Block::Prefix(prefix) => match prefixes.get(&prefix).map_or(0, |tally| tally.used()) {
                 0 => (2, 0),
                 used => (0, u32::MAX - used),
@@ -257,7 +257,7 @@ impl Pool {
         standing
             .filter_map(|a| match a.block {
                 Block::Prefix(prefix) => Some(prefix),
-                Block::Single => None,
+                Block::Single | Block::Unknown => None,
             })
             .collect()
     }
@@ -269,7 +269,7 @@ impl Pool {
         let stays = |a: &&Address| a.state != AddressState::Unassigning;
         for address in self.addresses_of(eni).map(|(_, a)| a).filter(stays) {
             match address.block {
-                Block::Single => slots += 1,
+                Block::Single | Block::Unknown => slots += 1,
                 Block::Prefix(prefix) => slots += u32::from(prefixes.insert(prefix)),
             }
         }
@@ -340,7 +340,7 @@ impl Pool {
         }
         let address = Address {
             eni: attachment.eni.clone(),
-            block: Block::Single,
+            block: Block::Unknown,
             state: AddressState::Assigned {
                 to: attachment.key.clone(),
             },
@@ -447,7 +447,7 @@ impl Pool {
     ) -> Vec<Ipv4Addr> {
         self.addresses_of(eni)
             .filter(|(ip, a)| match a.block {
-                Block::Single => addresses.contains(ip),
+                Block::Single | Block::Unknown => addresses.contains(ip),
                 Block::Prefix(prefix) => prefixes.contains(&prefix),
             })
             .map(|(ip, _)| ip)

@@ -281,8 +281,10 @@ impl Pool {
         match self.addresses.get_mut(&ip) {
             Some(address) if address.eni == *eni => {
                 address.missed = None;
-                // Of one that was found in the kernel nobody knew yet how it came.
-                address.block = block;
+                // Not of one that EC2's answer named: a stale look may show the prefix that it was of before.
+                if address.block == Block::Unknown {
+                    address.block = block;
+                }
                 if let AddressState::Quarantined { since } = address.state
                     && started.since(since) >= QUARANTINE
                     && !in_use

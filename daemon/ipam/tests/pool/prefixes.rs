@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use ipam::{AddressMode, Block, Limits, PoolSettings, Reason, Verb};
+use ipam::{AddressMode, Block, Event, Limits, PoolSettings, Reason, Verb};
+use ipnet::Ipv4Net;
 
 use crate::cloud::{Cloud, large_subnet, primary_id};
-use crate::node::{End, Node};
+use crate::node::{End, Node, attachment};
 
 /// An m5.large.
 const M5_LARGE: Limits = Limits {
@@ -225,6 +226,48 @@ fn switched_off_a_prefix_goes_as_soon_as_it_is_idle_and_single_addresses_take_it
     node.run(300 * SECOND);
     assert_eq!((held(&node), node.free()), ((2, 0), 2));
     assert_eq!(node.cloud.refusals, []);
+}
+
+#[test]
+fn a_stale_look_makes_no_prefix_of_a_single_address() {
+    let mut node = Node::on(cloud(M5_LARGE), PoolSettings::default());
+    node.run(10 * SECOND);
+    while !node.under_way().contains(&Verb::Describe) {
+        node.advance(600 * SECOND);
+    }
+    // As it was before the prefix was given back, and one of its addresses came again by itself.
+    let mut shown = node.cloud.show();
+    let ip = shown[0].addresses[0];
+    let prefix = Ipv4Net::new(ip, 28).unwrap().trunc();
+    shown[0].addresses.retain(|other| *other != ip);
+    shown[0].prefixes.push(prefix);
+    node.flights[0].shown = Some(shown);
+    node.end_the(Verb::Describe, End::Answer);
+    let found = node.pool.addresses().find(|(other, _)| *other == ip);
+    assert_eq!(found.unwrap().1.block, Block::Single);
+    assert!(node.pool.prefixes().is_empty());
+}
+
+#[test]
+fn describe_tells_how_an_address_came_that_was_found_with_a_pod() {
+    let before = with_pods(2);
+    let (key, ip) = before.pods.iter().next().unwrap();
+    let mut node = on(before.cloud.clone());
+    let pod = attachment(&key.container_id, *ip, primary_id(), node.now);
+    node.pods.insert(pod.key.clone(), *ip);
+    let now = node.now;
+    node.apply(Event::Recovered {
+        attachment: Box::new(pod),
+        now,
+    });
+    node.run(60 * SECOND);
+    let (_, address) = node
+        .pool
+        .addresses()
+        .find(|(other, _)| other == ip)
+        .unwrap();
+    assert!(matches!(address.block, Block::Prefix(_)), "{address:?}");
+    assert_eq!(node.pool.slots(&primary_id()) as usize, held(&node).1);
 }
 
 #[test]

@@ -39,6 +39,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// ENIs a page, the maximum of DescribeNetworkInterfaces. Asking for pages at all is what keeps large accounts fast.
 const PAGE: i32 = 1000;
 
+/// Sends a request, once. A macro, since the SDK's builders of requests share no trait.
+macro_rules! send {
+    ($action:expr, $request:expr) => {{
+        let sending = Sending::new($action);
+        let request = $request.customize().interceptor(sending.clone());
+        let answer = request.send().await;
+        answer.map_err(|error| sending.failure(&error))
+    }};
+}
+
 /// EC2 through the SDK. The client is made at the first verb that finds the region.
 #[derive(Clone, Debug)]
 pub struct AwsEc2 {
@@ -108,20 +118,15 @@ impl AwsEc2 {
         token: Option<String>,
     ) -> Result<(Vec<NetworkInterface>, Option<String>), Ec2Error> {
         let action = Action::DescribeNetworkInterfaces;
-        let sending = Sending::new(action);
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .describe_network_interfaces()
             .set_filters(selection.filters.clone())
             .set_network_interface_ids(selection.ids.clone())
             .set_max_results(selection.page)
-            .set_next_token(token)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .set_next_token(token);
+        let answer = send!(action, request)?;
         let enis = answer
             .network_interfaces()
             .iter()
@@ -148,14 +153,13 @@ impl Ec2 for AwsEc2 {
         request: &CreateNetworkInterface,
     ) -> Result<NetworkInterface, Ec2Error> {
         let action = Action::CreateNetworkInterface;
-        let sending = Sending::new(action);
         let count = |name, value| {
             // EC2 refuses a count of 0.
             (value > 0)
                 .then(|| parameter(action, name, value))
                 .transpose()
         };
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .create_network_interface()
@@ -168,12 +172,8 @@ impl Ec2 for AwsEc2 {
                 request.secondary_addresses,
             )?)
             .set_ipv4_prefix_count(count("prefixes", request.prefixes)?)
-            .client_token(&request.client_token)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .client_token(&request.client_token);
+        let answer = send!(action, request)?;
         let eni = answer
             .network_interface()
             .ok_or_else(|| answer::bad(action, "networkInterface is missing"))?;
@@ -187,19 +187,14 @@ impl Ec2 for AwsEc2 {
         device_index: u32,
     ) -> Result<String, Ec2Error> {
         let action = Action::AttachNetworkInterface;
-        let sending = Sending::new(action);
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .attach_network_interface()
             .network_interface_id(eni)
             .instance_id(instance)
-            .device_index(parameter(action, "device_index", device_index)?)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .device_index(parameter(action, "device_index", device_index)?);
+        let answer = send!(action, request)?;
         answer
             .attachment_id
             .filter(|id| !id.is_empty())
@@ -208,37 +203,29 @@ impl Ec2 for AwsEc2 {
 
     async fn set_delete_on_termination(&self, eni: &str, attachment: &str) -> Result<(), Ec2Error> {
         let action = Action::ModifyNetworkInterfaceAttribute;
-        let sending = Sending::new(action);
         let change = NetworkInterfaceAttachmentChanges::builder()
             .attachment_id(attachment)
             .delete_on_termination(true)
             .build();
-        self.client(action)
+        let request = self
+            .client(action)
             .await?
             .modify_network_interface_attribute()
             .network_interface_id(eni)
-            .attachment(change)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .attachment(change);
+        send!(action, request)?;
         Ok(())
     }
 
     async fn set_security_groups(&self, eni: &str, groups: &[String]) -> Result<(), Ec2Error> {
         let action = Action::ModifyNetworkInterfaceAttribute;
-        let sending = Sending::new(action);
-        self.client(action)
+        let request = self
+            .client(action)
             .await?
             .modify_network_interface_attribute()
             .network_interface_id(eni)
-            .set_groups(some(groups))
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .set_groups(some(groups));
+        send!(action, request)?;
         Ok(())
     }
 
@@ -248,35 +235,25 @@ impl Ec2 for AwsEc2 {
         count: u32,
     ) -> Result<Vec<Ipv4Addr>, Ec2Error> {
         let action = Action::AssignPrivateIpAddresses;
-        let sending = Sending::new(action);
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .assign_private_ip_addresses()
             .network_interface_id(eni)
-            .secondary_private_ip_address_count(parameter(action, "count", count)?)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .secondary_private_ip_address_count(parameter(action, "count", count)?);
+        let answer = send!(action, request)?;
         answer::assigned(eni, count, answer.assigned_private_ip_addresses())
     }
 
     async fn assign_ipv4_prefixes(&self, eni: &str, count: u32) -> Result<Vec<Ipv4Net>, Ec2Error> {
         let action = Action::AssignPrivateIpAddresses;
-        let sending = Sending::new(action);
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .assign_private_ip_addresses()
             .network_interface_id(eni)
-            .ipv4_prefix_count(parameter(action, "count", count)?)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .ipv4_prefix_count(parameter(action, "count", count)?);
+        let answer = send!(action, request)?;
         answer::assigned_prefixes(eni, count, answer.assigned_ipv4_prefixes())
     }
 
@@ -287,48 +264,36 @@ impl Ec2 for AwsEc2 {
         prefixes: &[Ipv4Net],
     ) -> Result<(), Ec2Error> {
         let action = Action::UnassignPrivateIpAddresses;
-        let sending = Sending::new(action);
-        self.client(action)
+        let request = self
+            .client(action)
             .await?
             .unassign_private_ip_addresses()
             .network_interface_id(eni)
             .set_private_ip_addresses(texts(addresses))
-            .set_ipv4_prefixes(texts(prefixes))
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .set_ipv4_prefixes(texts(prefixes));
+        send!(action, request)?;
         Ok(())
     }
 
     async fn detach_network_interface(&self, attachment: &str) -> Result<(), Ec2Error> {
         let action = Action::DetachNetworkInterface;
-        let sending = Sending::new(action);
-        self.client(action)
+        let request = self
+            .client(action)
             .await?
             .detach_network_interface()
-            .attachment_id(attachment)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .attachment_id(attachment);
+        send!(action, request)?;
         Ok(())
     }
 
     async fn delete_network_interface(&self, eni: &str) -> Result<(), Ec2Error> {
         let action = Action::DeleteNetworkInterface;
-        let sending = Sending::new(action);
-        self.client(action)
+        let request = self
+            .client(action)
             .await?
             .delete_network_interface()
-            .network_interface_id(eni)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .network_interface_id(eni);
+        send!(action, request)?;
         Ok(())
     }
 
@@ -362,33 +327,23 @@ impl Ec2 for AwsEc2 {
         instance_type: &str,
     ) -> Result<InstanceLimits, Ec2Error> {
         let action = Action::DescribeInstanceTypes;
-        let sending = Sending::new(action);
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .describe_instance_types()
-            .instance_types(InstanceType::from(instance_type))
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .instance_types(InstanceType::from(instance_type));
+        let answer = send!(action, request)?;
         answer::limits(instance_type, answer.instance_types().first())
     }
 
     async fn describe_subnet(&self, subnet: &str) -> Result<u32, Ec2Error> {
         let action = Action::DescribeSubnets;
-        let sending = Sending::new(action);
-        let answer = self
+        let request = self
             .client(action)
             .await?
             .describe_subnets()
-            .subnet_ids(subnet)
-            .customize()
-            .interceptor(sending.clone())
-            .send()
-            .await
-            .map_err(|error| sending.failure(&error))?;
+            .subnet_ids(subnet);
+        let answer = send!(action, request)?;
         answer::free_addresses(subnet, answer.subnets().first())
     }
 }

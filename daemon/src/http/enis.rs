@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, UNIX_EPOCH};
 
+use ipnet::Ipv4Net;
 use serde_json::{Map, Value, json};
 
 use crate::report::{AttachmentReport, EniReport, Report};
 
 /// Go's zero time, of an address that no pod has or had.
 const NEVER: &str = "0001-01-01T00:00:00Z";
-/// A /32 as Go writes a mask.
+/// The masks of a /32 and of a /28 as Go writes them: four bytes in base64.
 const HOST_MASK: &str = "/////w==";
+const PREFIX_MASK: &str = "////8A==";
 /// The main routing table, of the primary ENI.
 const MAIN_TABLE: u32 = 254;
 
@@ -33,8 +35,13 @@ pub(super) fn document(report: &Report) -> Value {
 }
 
 fn of_eni(eni: &EniReport, report: &Report, pods: &BTreeMap<Ipv4Addr, &AttachmentReport>) -> Value {
-    let cidrs: Map<String, Value> = (eni.held.keys())
-        .map(|address| (format!("{address}/32"), of_address(*address, pods)))
+    let in_prefix = |address: &Ipv4Addr| eni.prefixes.iter().any(|p| p.contains(address));
+    let singles = (eni.held.keys().filter(|address| !in_prefix(address)))
+        .map(|address| (Ipv4Net::from(*address), HOST_MASK));
+    let blocks = eni.prefixes.iter().map(|prefix| (*prefix, PREFIX_MASK));
+    let cidrs: Map<String, Value> = singles
+        .chain(blocks)
+        .map(|(cidr, mask)| (cidr.to_string(), of_cidr(cidr, mask, pods)))
         .collect();
     let is_primary = eni.ownership == "primary";
     // aws-node's tables are numbered after the devices, and so are berth's.
@@ -57,27 +64,29 @@ fn of_eni(eni: &EniReport, report: &Report, pods: &BTreeMap<Ipv4Addr, &Attachmen
     })
 }
 
-fn of_address(address: Ipv4Addr, pods: &BTreeMap<Ipv4Addr, &AttachmentReport>) -> Value {
-    let entry = pods.get(&address).map(|attachment| {
-        let (namespace, name) = (attachment.pod.as_deref())
-            .and_then(|pod| pod.split_once('/'))
-            .unwrap_or_default();
-        json!({
-            "Address": address,
-            "IPAMKey": {"networkName": attachment.network, "containerID": "", "ifName": ""},
-            "IPAMMetadata": {"k8sPodNamespace": namespace, "k8sPodName": name},
-            "AssignedTime": time(attachment.since),
-            "UnassignedTime": NEVER,
-        })
-    });
-    let addresses: Map<String, Value> = (entry.into_iter())
-        .map(|entry| (address.to_string(), entry))
+/// A single address, as a /32, or a prefix, with those of its addresses that pods have.
+fn of_cidr(cidr: Ipv4Net, mask: &str, pods: &BTreeMap<Ipv4Addr, &AttachmentReport>) -> Value {
+    let addresses: Map<String, Value> = (pods.range(cidr.network()..=cidr.broadcast()))
+        .map(|(address, attachment)| (address.to_string(), of_pod(attachment)))
         .collect();
     json!({
-        "Cidr": {"IP": address, "Mask": HOST_MASK},
+        "Cidr": {"IP": cidr.network(), "Mask": mask},
         "IPAddresses": addresses,
-        "IsPrefix": false,
+        "IsPrefix": mask == PREFIX_MASK,
         "AddressFamily": "",
+    })
+}
+
+fn of_pod(attachment: &AttachmentReport) -> Value {
+    let (namespace, name) = (attachment.pod.as_deref())
+        .and_then(|pod| pod.split_once('/'))
+        .unwrap_or_default();
+    json!({
+        "Address": attachment.address,
+        "IPAMKey": {"networkName": attachment.network, "containerID": "", "ifName": ""},
+        "IPAMMetadata": {"k8sPodNamespace": namespace, "k8sPodName": name},
+        "AssignedTime": time(attachment.since),
+        "UnassignedTime": NEVER,
     })
 }
 

@@ -194,6 +194,32 @@ async fn enis_are_listed_as_aws_node_lists_them() {
     assert_eq!(fetch(address, "/metrics").await.0, 404);
 }
 
+#[test]
+fn a_prefix_is_one_entry_with_those_of_its_addresses_that_pods_have() {
+    let mut report = with_a_pod();
+    let eni = &mut report.enis[1];
+    eni.prefixes = vec!["10.0.1.16/28".parse().unwrap()];
+    let members = (16..32).map(|last| Ipv4Addr::new(10, 0, 1, last));
+    let held = members.chain([Ipv4Addr::new(10, 0, 1, 40)]);
+    eni.held = held.map(|address| (address, String::new())).collect();
+    let document = enis::document(&report);
+    let cidrs = &document["0"]["ENIs"]["eni-1"]["AvailableIPv4Cidrs"];
+    let keys: Vec<_> = cidrs.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["10.0.1.16/28", "10.0.1.40/32"]);
+    let prefix = &cidrs["10.0.1.16/28"];
+    assert_eq!(prefix["IsPrefix"], true);
+    // as Go writes net.IPMask(ff, ff, ff, f0)
+    let cidr = serde_json::json!({"IP": "10.0.1.16", "Mask": "////8A=="});
+    assert_eq!(prefix["Cidr"], cidr);
+    let pods = prefix["IPAddresses"].as_object().unwrap();
+    assert_eq!(pods.keys().collect::<Vec<_>>(), ["10.0.1.23"]);
+    assert_eq!(
+        pods["10.0.1.23"]["IPAMMetadata"]["k8sPodNamespace"],
+        "default"
+    );
+    assert_eq!(cidrs["10.0.1.40/32"]["IsPrefix"], false);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_taken_port_is_told_and_tried_again() {
     let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

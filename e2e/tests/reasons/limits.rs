@@ -1,11 +1,12 @@
 //! What EC2 enforces: subnets, ENIs, addresses, calls.
 
 use anyhow::Context;
+use e2e::cluster::DAEMON_PATIENCE;
 use e2e::mock::{CloudConfig, Fault, RateLimits, SubnetSpec};
 
 use crate::client::ec2;
-use crate::fixture::{PER_ENI, RESERVE, T3_NANO, add_pods, block_on, config};
-use crate::told::{ASSIGN, ATTACH, CREATE, Case, error, recovers, use_reserve};
+use crate::fixture::{PER_ENI, RESERVE, T3_NANO, add_pods, answer, block_on, config, eventually};
+use crate::told::{ASSIGN, ATTACH, CREATE, Case, SLOW, error, recovers, use_reserve};
 
 #[test]
 fn a_full_subnet() -> anyhow::Result<()> {
@@ -39,6 +40,33 @@ fn a_full_subnet() -> anyhow::Result<()> {
     let call = format!("DeleteNetworkInterface NetworkInterfaceId={}", theirs.id);
     block_on(ec2(&url, &call))?.expect_ok();
     recovers(&cluster, member)
+}
+
+/// Single addresses serve, so that no ADD is refused and no pod's events speak of it: the other three places do.
+#[test]
+fn a_subnet_without_a_whole_block() -> anyhow::Result<()> {
+    let case = Case {
+        settings: &[("ENABLE_PREFIX_DELEGATION", "true")],
+        words: "no free /28 in one piece",
+        ..Case::served(
+            "noblock",
+            ASSIGN,
+            "NoContiguousBlock",
+            "InsufficientCidrBlocks",
+        )
+    };
+    let Some(cluster) = case.launch()? else {
+        return Ok(());
+    };
+    cluster.cloud().fragment()?;
+    cluster.start_daemons()?;
+    let member = &cluster.members[0];
+    member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+    let pods = add_pods(member, "pod", RESERVE + 1)?;
+    answer(member, &pods)?;
+    eventually(case.name, SLOW, || case.status_says(member))?;
+    case.log_says_of_call(member)?;
+    case.metrics_say_by_themselves(member)
 }
 
 #[test]

@@ -13,7 +13,8 @@ use e2e::node::programs::{BERTHD, find};
 use serde_json::Value;
 
 use crate::fixture::{
-    M5_LARGE, TRY_AGAIN, add_pods, answer, config, eventually, logged, reasons, refusal, start,
+    M5_LARGE, TRY_AGAIN, add_pods, answer, config, eventually, launch, logged, reasons, refusal,
+    start,
 };
 
 /// An ADD waits so long, seconds.
@@ -108,6 +109,15 @@ impl Case {
 
     /// The same in a cloud of one's own.
     pub fn start_in(&self, cloud: CloudConfig) -> anyhow::Result<Option<Cluster>> {
+        start(cloud, self.instance, 1, &self.all_settings())
+    }
+
+    /// The same without a daemon.
+    pub fn launch(&self) -> anyhow::Result<Option<Cluster>> {
+        launch(config(self.name), self.instance, 1, &self.all_settings())
+    }
+
+    fn all_settings(&self) -> Vec<(&'static str, &'static str)> {
         let wait = match self.add {
             Add::Refused => WAIT,
             Add::Served => "20",
@@ -116,7 +126,7 @@ impl Case {
             ("BERTH_ADD_WAIT_SECONDS", wait),
             ("IP_COOLDOWN_PERIOD", "1"),
         ];
-        start(cloud, self.instance, 1, &[&common, self.settings].concat())
+        [&common, self.settings].concat()
     }
 
     /// The whole of a case whose cause is a fault of the mock: met, told, and over when the fault is.
@@ -271,6 +281,17 @@ impl Case {
                 "no {series} in\n{metrics}"
             );
         }
+        self.metrics_have_call(&metrics)
+    }
+
+    /// The metrics have the reason among those of now, and count the call.
+    pub fn metrics_say_by_themselves(&self, member: &Member) -> anyhow::Result<()> {
+        let metrics = metrics(member)?;
+        let active = format!("berth_reason_active{{reason=\"{}\"}}", self.reason);
+        ensure!(
+            counted(&metrics, &active) > 0.0,
+            "no {active} in\n{metrics}"
+        );
         self.metrics_have_call(&metrics)
     }
 

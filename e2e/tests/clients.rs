@@ -13,6 +13,8 @@ mod faults;
 mod moto;
 #[path = "clients/port.rs"]
 mod port;
+#[path = "clients/prefixes.rs"]
+mod prefixes;
 #[path = "clients/process.rs"]
 mod process;
 #[path = "clients/symbols.rs"]

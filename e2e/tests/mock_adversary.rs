@@ -168,6 +168,57 @@ async fn readers_can_still_see_what_has_gone_and_all_that_is_there() {
     assert_eq!(in_metadata(&node).await, haunted);
 }
 
+/// The prefixes that DescribeNetworkInterfaces shows on the primary ENI.
+async fn prefixes(node: &Node) -> Vec<String> {
+    let call = format!(
+        "DescribeNetworkInterfaces NetworkInterfaceId.1={}",
+        node.primary_eni
+    );
+    let answer = ec2(&node.ec2_url, &call).await.expect_ok();
+    answer.texts("ipv4Prefix")
+}
+
+async fn delegate(node: &Node) -> String {
+    let call = format!(
+        "AssignPrivateIpAddresses NetworkInterfaceId={} Ipv4PrefixCount=1",
+        node.primary_eni
+    );
+    let answer = ec2(&node.ec2_url, &call).await.expect_ok();
+    answer.text("ipv4Prefix")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_can_be_behind_with_prefixes_in_either_direction() {
+    let (cloud, node) = start().await;
+    let (gone, stays) = (delegate(&node).await, delegate(&node).await);
+    let call = format!(
+        "UnassignPrivateIpAddresses NetworkInterfaceId={} Ipv4Prefix.1={gone}",
+        node.primary_eni
+    );
+    ec2(&node.ec2_url, &call).await.expect_ok();
+    let ghosts = FaultKind::Ghosts { ms: AGES_MS };
+    cloud.fault(Fault::once("DescribeNetworkInterfaces", ghosts));
+    assert_eq!(prefixes(&node).await, [stays.clone(), gone]);
+    let truth = [stays];
+    assert_eq!(prefixes(&node).await, truth);
+    // as below: one attempt of many must hide the later change
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let at = tokio::time::Instant::now();
+    let later = delegate(&node).await;
+    let mut shown = Vec::new();
+    for _ in 0..20 {
+        let ms = u64::try_from(at.elapsed().as_millis()).unwrap() + 500;
+        let hides = FaultKind::Hides { ms };
+        cloud.fault(Fault::once("DescribeNetworkInterfaces", hides));
+        shown = prefixes(&node).await;
+        if !shown.contains(&later) {
+            break;
+        }
+    }
+    assert_eq!(shown, truth);
+    assert_eq!(prefixes(&node).await, [truth.as_slice(), &[later]].concat());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_can_miss_what_is_new_and_see_at_once_what_goes() {
     let (cloud, node) = start().await;

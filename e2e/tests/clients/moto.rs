@@ -87,6 +87,7 @@ impl World {
             json!({"call": "describe_network_interfaces", "available_with_tag": ["berth", "no"]});
         self.step("no leftovers", other)?;
         self.grow_and_shrink(&eni, &made["ok"]["secondary_addresses"])?;
+        self.delegate(&eni)?;
         self.come_and_go(&eni)?;
         let delete = json!({"call": "delete_network_interface", "eni": eni});
         self.step("delete", delete.clone())?;
@@ -107,6 +108,25 @@ impl World {
         self.show("show with three", eni)?;
         let nowhere = json!({"call": "assign_private_ip_addresses", "eni": "eni-0", "count": 1});
         self.step("assign to none", nowhere)?;
+        Ok(())
+    }
+
+    fn delegate(&mut self, eni: &Value) -> anyhow::Result<()> {
+        let assign = json!({"call": "assign_ipv4_prefixes", "eni": eni, "count": 2});
+        let given = self.step("assign prefixes", assign)?["ok"].clone();
+        self.show("show with prefixes", eni)?;
+        // where none were given, one that is nobody's
+        let prefixes = if given.is_null() {
+            json!(["198.51.100.16/28"])
+        } else {
+            given
+        };
+        let unassign = json!({"call": "unassign_private_ip_addresses", "eni": eni,
+            "addresses": [], "prefixes": prefixes});
+        self.step("unassign prefixes", unassign)?;
+        self.show("show without prefixes", eni)?;
+        let nowhere = json!({"call": "assign_ipv4_prefixes", "eni": "eni-0", "count": 1});
+        self.step("assign prefixes to none", nowhere)?;
         Ok(())
     }
 
@@ -192,6 +212,14 @@ fn wrong_in_moto(name: &str, right: &Value) -> Option<Value> {
         // It answers all addresses of the ENI. The adapter must not take old ones for new ones: only a Describe can tell.
         "assign" => Some(json!({"error": {
             "action": "AssignPrivateIpAddresses", "code": "BadAnswer", "kind": "Doubtful"}})),
+        // It ignores prefixes: it answers the single addresses, says that all went well, and shows none.
+        "assign prefixes" => Some(json!({"error": {
+            "action": "AssignPrivateIpAddresses", "code": "BadAnswer", "kind": "Doubtful"}})),
+        "show with prefixes" => {
+            let mut wrong = right.clone();
+            wrong["ok"][0]["prefixes"] = json!([]);
+            Some(wrong)
+        }
         // It ignores delete-on-termination.
         "show protected" => {
             let mut wrong = right.clone();

@@ -1,9 +1,10 @@
-//! Replies of two clouds made comparable: ids become names in the order in which they are first seen, addresses and MACs
-//! lose their value, messages are left out.
+//! Replies of two clouds made comparable: ids become names in the order in which they are first seen, addresses, prefixes
+//! and MACs lose their value, messages are left out.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use serde_json::Value;
 
 /// The ids of one cloud.
@@ -28,6 +29,9 @@ impl Symbols {
     fn name(&mut self, text: &str) -> String {
         if text.parse::<Ipv4Addr>().is_ok() {
             return "address".to_owned();
+        }
+        if text.parse::<Ipv4Net>().is_ok() {
+            return "prefix".to_owned();
         }
         if text.len() == 17 && text.matches(':').count() == 5 {
             return "mac".to_owned();

@@ -1,6 +1,9 @@
 //! The actions that change something: from parameters to an operation on the state, and back to XML.
 
+use std::net::Ipv4Addr;
 use std::time::SystemTime;
+
+use ipnet::Ipv4Net;
 
 use super::params::Params;
 use super::xml::Xml;
@@ -9,7 +12,8 @@ use crate::mock::error::{Code, Refusal};
 use crate::mock::state::{Assign, CreateEni, State};
 
 pub(super) fn create_network_interface(state: &mut State, mut p: Params) -> Result<Reply, Refusal> {
-    let secondary = counts(&mut p)?.filter(|what| what.count() > 0);
+    let prefixes = p.prefix_specifications()?;
+    let secondary = asked_for(&mut p, Vec::new(), prefixes)?.filter(|what| what.count() > 0);
     let request = CreateEni {
         subnet_id: p.required("SubnetId")?,
         description: p.optional("Description").unwrap_or_default(),
@@ -80,27 +84,18 @@ pub(super) fn assign_private_ip_addresses(
     mut p: Params,
 ) -> Result<Reply, Refusal> {
     let eni = p.required("NetworkInterfaceId")?;
-    let count = counts(&mut p)?;
-    let these = p.addresses("PrivateIpAddress")?;
+    let addresses = p.addresses("PrivateIpAddress")?;
+    let prefixes = p.prefixes("Ipv4Prefix")?;
+    let what = asked_for(&mut p, addresses, prefixes)?;
     let reassign: bool = p.parsed("AllowReassignment")?.unwrap_or(false);
     p.finish()?;
     if reassign {
         return Err(Code::InvalidParameterValue
             .because("The mock does not move addresses between ENIs (AllowReassignment)"));
     }
-    let what = match (count, these.is_empty()) {
-        (Some(count), true) => count,
-        (None, false) => Assign::These(these),
-        (None, true) => {
-            return Err(missing(
-                "SecondaryPrivateIpAddressCount, Ipv4PrefixCount or PrivateIpAddress",
-            ));
-        }
-        (Some(_), false) => {
-            return Err(Code::InvalidParameterCombination
-                .because("A count and PrivateIpAddress exclude each other"));
-        }
-    };
+    let what = what.ok_or_else(|| {
+        missing("SecondaryPrivateIpAddressCount, Ipv4PrefixCount, PrivateIpAddress or Ipv4Prefix")
+    })?;
     let (addresses, prefixes) = state.assign(&eni, &what)?;
     let mut x = Xml::default();
     x.text("networkInterfaceId", &eni);
@@ -158,16 +153,27 @@ pub(super) fn create_tags(state: &mut State, mut p: Params) -> Result<Reply, Ref
     Ok(done())
 }
 
-/// Addresses or prefixes by their number; not both, which EC2 refuses.
-fn counts(p: &mut Params) -> Result<Option<Assign>, Refusal> {
-    let addresses: Option<u32> = p.parsed("SecondaryPrivateIpAddressCount")?;
-    let prefixes: Option<u32> = p.parsed("Ipv4PrefixCount")?;
-    match (addresses, prefixes) {
-        (Some(_), Some(_)) => Err(Code::InvalidParameterCombination
-            .because("SecondaryPrivateIpAddressCount and Ipv4PrefixCount exclude each other")),
-        (Some(count), None) => Ok(Some(Assign::Count(count))),
-        (None, Some(count)) => Ok(Some(Assign::Prefixes(count))),
-        (None, None) => Ok(None),
+/// Addresses or prefixes, by their number or by themselves: one of the four, which is all that EC2 takes.
+fn asked_for(
+    p: &mut Params,
+    addresses: Vec<Ipv4Addr>,
+    prefixes: Vec<Ipv4Net>,
+) -> Result<Option<Assign>, Refusal> {
+    let mut asked = [
+        p.parsed("SecondaryPrivateIpAddressCount")?
+            .map(Assign::Count),
+        p.parsed("Ipv4PrefixCount")?.map(Assign::Prefixes),
+        (!addresses.is_empty()).then_some(Assign::These(addresses)),
+        (!prefixes.is_empty()).then_some(Assign::ThesePrefixes(prefixes)),
+    ]
+    .into_iter()
+    .flatten();
+    let what = asked.next();
+    match asked.next() {
+        None => Ok(what),
+        Some(_) => Err(Code::InvalidParameterCombination.because(
+            "SecondaryPrivateIpAddressCount, Ipv4PrefixCount, PrivateIpAddress and Ipv4Prefix exclude each other",
+        )),
     }
 }
 

@@ -57,6 +57,17 @@ impl Params {
         self.list(name).iter().map(|v| parse(name, v)).collect()
     }
 
+    /// `Ipv4Prefix.N.Ipv4Prefix`, which is how CreateNetworkInterface alone has them.
+    pub(super) fn prefix_specifications(&mut self) -> Result<Vec<Ipv4Net>, Refusal> {
+        let mut prefixes = Vec::new();
+        for group in self.groups("Ipv4Prefix") {
+            let mut members = Self(group);
+            prefixes.push(parse("Ipv4Prefix", &members.required("Ipv4Prefix")?)?);
+            members.finish()?;
+        }
+        Ok(prefixes)
+    }
+
     /// `Name.1.Member`, `Name.2.Member`, ...: one map of members per number. A plain `Name.1` has the member "".
     pub(super) fn groups(&mut self, name: &str) -> Vec<BTreeMap<String, String>> {
         let mut groups: BTreeMap<u32, BTreeMap<String, String>> = BTreeMap::new();

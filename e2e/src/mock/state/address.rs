@@ -19,6 +19,8 @@ pub enum Assign {
     These(Vec<Ipv4Addr>),
     /// So many /28s, of EC2's choice.
     Prefixes(u32),
+    /// These /28s.
+    ThesePrefixes(Vec<Ipv4Net>),
 }
 
 impl Assign {
@@ -27,7 +29,12 @@ impl Assign {
         match self {
             Self::Count(count) | Self::Prefixes(count) => *count,
             Self::These(addresses) => u32::try_from(addresses.len()).unwrap_or(u32::MAX),
+            Self::ThesePrefixes(prefixes) => u32::try_from(prefixes.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    fn has_prefixes(&self) -> bool {
+        matches!(self, Self::Prefixes(_) | Self::ThesePrefixes(_))
     }
 
     /// Takes all of it from the subnet, or nothing: addresses, or prefixes.
@@ -43,6 +50,10 @@ impl Assign {
                 Ok((addresses.clone(), Vec::new()))
             }
             Self::Prefixes(count) => Ok((Vec::new(), subnet.take_prefixes(*count, seed)?)),
+            Self::ThesePrefixes(prefixes) => {
+                subnet.take_these_prefixes(prefixes)?;
+                Ok((Vec::new(), prefixes.clone()))
+            }
         }
     }
 }
@@ -62,7 +73,7 @@ impl State {
             return Err(Code::PrivateIpAddressLimitExceeded
                 .because("Number of private addresses will exceed limit."));
         }
-        if matches!(what, Assign::Prefixes(_)) {
+        if what.has_prefixes() {
             self.check_prefixes(eni)?;
         }
         let subnet_id = eni.subnet_id.clone();

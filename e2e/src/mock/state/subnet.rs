@@ -119,6 +119,20 @@ impl Subnet {
         Ok(taken)
     }
 
+    /// Takes these /28s, or none. The codes are a guess: nobody has published what EC2 answers.
+    pub(super) fn take_these_prefixes(&mut self, prefixes: &[Ipv4Net]) -> Result<(), Refusal> {
+        let is_block = |prefix: &Ipv4Net| {
+            prefix.prefix_len() == DELEGATED_LENGTH && prefix.addr() == prefix.network()
+        };
+        if let Some(prefix) = prefixes.iter().find(|prefix| !is_block(prefix)) {
+            return Err(Code::InvalidParameterValue.because(format!(
+                "{prefix} is not a /28 that begins at a multiple of 16"
+            )));
+        }
+        let members: Vec<_> = prefixes.iter().copied().flat_map(members).collect();
+        self.take_these(&members)
+    }
+
     /// The /28s that can be delegated now, lowest first.
     pub fn free_prefixes(&self) -> impl Iterator<Item = Ipv4Net> + '_ {
         let blocks = self.cidr.subnets(DELEGATED_LENGTH);

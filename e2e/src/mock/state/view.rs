@@ -4,12 +4,15 @@ use super::State;
 use super::eni::Eni;
 
 impl State {
-    /// This state, and what was there at an `older` moment and has gone since: ENIs, attachments, addresses.
+    /// This state, and what was there at an `older` moment and has gone since: ENIs, attachments, addresses,
+    /// prefixes.
     pub(crate) fn haunted_by(mut self, older: &Self) -> Self {
         for (id, then) in &older.enis {
             let now = self.enis.entry(id.clone()).or_insert_with(|| then.clone());
-            let gone: Vec<_> = missing_in(then, now);
+            let gone = missing_in(&then.secondary, &now.secondary);
             now.secondary.extend(gone);
+            let gone = missing_in(&then.prefixes, &now.prefixes);
+            now.prefixes.extend(gone);
             if now.attachment.is_none() {
                 now.attachment.clone_from(&then.attachment);
             }
@@ -25,6 +28,7 @@ impl State {
                 continue;
             };
             now.secondary.retain(|a| then.secondary.contains(a));
+            now.prefixes.retain(|p| then.prefixes.contains(p));
             let same = |eni: &Eni| eni.attachment.as_ref().map(|a| a.id.clone());
             if same(now) != same(then) {
                 now.attachment = None;
@@ -34,8 +38,8 @@ impl State {
     }
 }
 
-/// The secondary addresses of an ENI at one moment that it does not have at another.
-fn missing_in(then: &Eni, now: &Eni) -> Vec<std::net::Ipv4Addr> {
-    let gone = then.secondary.iter().filter(|a| !now.secondary.contains(a));
+/// What an ENI has at one moment and not at another.
+fn missing_in<T: Copy + PartialEq>(then: &[T], now: &[T]) -> Vec<T> {
+    let gone = then.iter().filter(|each| !now.contains(each));
     gone.copied().collect()
 }

@@ -57,7 +57,7 @@ manifests: ## make deploy/berth.yaml from the chart
 	@scripts/check-deploy render > deploy/berth.yaml.tmp
 	@mv deploy/berth.yaml.tmp deploy/berth.yaml
 
-check-deploy: build ## check Dockerfile, chart and manifests, and run what the image consists of (root)
+check-deploy: setup build ## check Dockerfile, chart and manifests, and run what the image consists of (root)
 	@scripts/check-deploy
 
 clean: ## remove what was built

@@ -74,13 +74,16 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
     };
     planner.know();
     planner.live();
-    if view.pool.knowledge().complete {
+    let complete = view.pool.knowledge().complete;
+    if complete {
         planner.grow();
         planner.release();
-    } else {
+    }
+    // Why a call must be made again says more than that the daemon is still starting.
+    planner.retried();
+    if !complete {
         planner.because(Reason::DaemonStarting);
     }
-    planner.retried();
     planner.cooling();
     planner.beside();
     planner.plan

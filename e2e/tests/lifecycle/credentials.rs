@@ -94,7 +94,7 @@ fn pod_identity_away_at_first() -> anyhow::Result<()> {
     let agent = Answering::start(host, (AGENT, 80).into(), "500 Internal Server Error", "{}")?;
     member.node.start_daemon(DAEMON_PATIENCE)?;
     // It stays up and says why, to the runtime and to people.
-    eventually("the reason in the ADD", SOON, || {
+    eventually("the reason in the ADD", TRIED_AGAIN, || {
         let error = refusal(member.node.add_pod("early", &[]))?;
         let about = error.msg.to_lowercase().contains("credentials");
         ensure!(error.code == TRY_AGAIN && about, "{error}");

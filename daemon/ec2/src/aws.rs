@@ -1,8 +1,9 @@
 //! The adapter on aws-sdk-ec2: our verbs to SDK calls and back, each sent exactly once.
 //!
 //! Endpoint, region and credentials are the SDK's own affair and follow its environment variables
-//! (`AWS_ENDPOINT_URL_EC2`, `AWS_ACCESS_KEY_ID`, ...); proxy and time-out are the [`Transport`]'s. The SDK's retries are off for EC2, because it would repeat
-//! AssignPrivateIpAddresses blindly; those of its credential providers stay on, they only read.
+//! (`AWS_ENDPOINT_URL_EC2`, `AWS_ACCESS_KEY_ID`, ...); proxy and time-out are the [`Transport`]'s. The SDK's retries are off
+//! for EC2, because it would repeat AssignPrivateIpAddresses blindly; those of its credential providers stay on, they only
+//! read.
 
 mod answer;
 mod failure;

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use ipam::{AttachmentKey, EniId, Event, Pool, Reason, Timestamp};
+use ipam::{AttachmentKey, EniId, Event, History, Pool, Reason, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
@@ -97,6 +97,8 @@ impl Job {
 /// The owner of the pool.
 pub struct Actor {
     pool: Pool,
+    /// What plans remember.
+    history: History,
     facts: Option<NodeFacts>,
     /// The instance that the checkpoint is of, until metadata has said who we are.
     claimed: Option<String>,

@@ -12,6 +12,7 @@ mod release;
 use crate::action::{Action, Intent, IntentId, Verb};
 use crate::address::AddressState;
 use crate::eni::{Eni, EniId, EniState};
+use crate::history::History;
 use crate::policy::Balance;
 use crate::pool::Pool;
 use crate::reason::Reason;
@@ -34,6 +35,24 @@ pub struct Limits {
 pub struct Demand {
     /// ADDs that wait now, and those that gave up lately, whose runtime will come again.
     pub waiting: u32,
+    /// Pods that the API server shows bound to this node, without an address and without an ADD yet.
+    pub bound: u32,
+}
+
+impl Demand {
+    /// All that need an address.
+    pub fn pods(self) -> u32 {
+        self.waiting.saturating_add(self.bound)
+    }
+}
+
+/// How full a subnet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// Addresses that nobody has.
+    pub free: u32,
+    /// All that it can give: without AWS's own five.
+    pub size: u32,
 }
 
 /// All that a plan depends on.
@@ -47,6 +66,10 @@ pub struct View<'a> {
     pub settings: &'a PoolSettings,
     /// Who waits.
     pub demand: Demand,
+    /// The node's subnet as DescribeSubnets showed it last, where that is known.
+    pub subnet: Option<Subnet>,
+    /// What the last plan remembered.
+    pub history: &'a History,
     /// Makes the client tokens of this process unlike those of any other.
     pub token_seed: &'a str,
 }
@@ -62,6 +85,8 @@ pub struct Plan {
     pub reasons: Vec<Reason>,
     /// Why calls rest that no pod waits for.
     pub beside: Vec<Reason>,
+    /// What the next plan must know of this one's past; lost in a restart, which costs nothing but time.
+    pub history: History,
 }
 
 /// What to do now. A satisfied pool has an empty plan.
@@ -69,7 +94,10 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
     let mut planner = Planner {
         view,
         now,
-        plan: Plan::default(),
+        plan: Plan {
+            history: view.history.clone(),
+            ..Plan::default()
+        },
         next: view.pool.next_intent().0,
     };
     planner.know();
@@ -210,7 +238,7 @@ impl<'a> Planner<'a> {
         };
         let asked: u32 = pool.intents().map(|(_, i)| i.action.asks_for()).sum();
         Balance {
-            wanted: self.view.demand.waiting,
+            wanted: self.view.demand.pods(),
             free: on(&Eni::takes_pods),
             coming: on(&|eni| self.is_coming(eni)) + asked,
         }

@@ -25,6 +25,7 @@ impl Actor {
         }
         let demand = Demand {
             waiting: self.demand(),
+            bound: 0,
         };
         let token_seed = format!("{}-{}", self.token_seed, self.ports.clock.wall().as_secs());
         let view = View {
@@ -32,12 +33,15 @@ impl Actor {
             limits: facts.limits(),
             settings: &self.settings.pool,
             demand,
+            subnet: None,
+            history: &self.history,
             token_seed: &token_seed,
         };
         let plan = ipam::plan(&view, self.now());
         self.wake_at = plan.wake_at;
         self.reasons = plan.reasons;
         self.beside = plan.beside;
+        self.history = plan.history;
         for (id, action) in plan.actions {
             self.begin_action(id, action);
         }

@@ -91,6 +91,7 @@ impl Start {
         let actor = Actor {
             recovery: Recovery::new(resumed.lost),
             pool: resumed.pool,
+            history: ipam::History::default(),
             facts: resumed.facts,
             claimed: resumed.claimed,
             settings: self.settings,

@@ -40,7 +40,7 @@ impl Planner<'_> {
             .filter(|e| e.is_ready() || self.is_coming(e));
         let tallies = enis.map(|eni| self.pool().tally(&eni.id));
         let held: u32 = tallies.map(|t| t.used() + t.quarantined).sum();
-        held + self.view.demand.waiting
+        held + self.view.demand.pods()
     }
 
     /// Says why there are single addresses where prefixes are wanted; and comes back to a target of prefixes, which they

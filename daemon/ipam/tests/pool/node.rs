@@ -8,8 +8,8 @@ use std::time::Duration;
 use ipam::action::{Described, DescribedEni};
 use ipam::{
     Action, Attachment, AttachmentKey, Demand, Eni, EniId, EniState, Event, Failure, FailureKind,
-    IntentId, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings, Snapshot,
-    Timestamp, Verb, View, plan,
+    History, IntentId, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings,
+    Snapshot, Timestamp, Verb, View, plan,
 };
 
 use crate::cloud::{Cloud, primary_id, small_subnet};
@@ -44,6 +44,7 @@ pub enum End {
 pub struct Node {
     pub cloud: Cloud,
     pub pool: Pool,
+    pub history: History,
     pub now: Timestamp,
     pub settings: PoolSettings,
     pub waiting: u32,
@@ -79,6 +80,7 @@ impl Node {
         let mut node = Self {
             cloud,
             pool: Pool::default(),
+            history: History::default(),
             now: Timestamp::from_secs(100),
             settings,
             waiting: 0,
@@ -129,7 +131,10 @@ impl Node {
             settings: &self.settings,
             demand: Demand {
                 waiting: self.waiting,
+                bound: 0,
             },
+            subnet: None,
+            history: &self.history,
             token_seed: &format!("seed{}", self.incarnation),
         };
         plan(&view, self.now)
@@ -143,6 +148,7 @@ impl Node {
             let plan = self.plan();
             invariants::of_plan(self, &plan);
             self.last_plan = plan.clone();
+            self.history = plan.history.clone();
             if plan.actions.is_empty() {
                 invariants::of_state(self);
                 return;

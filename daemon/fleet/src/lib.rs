@@ -1,0 +1,9 @@
+//! A discrete-event simulator of many nodes: the same `ipam` code that runs on a node, and models of other networks'
+//! pools, against a modelled EC2.
+//!
+//! A [`scenario::Scenario`] says what happens (nodes that join, pods that are bound and go), a [`node::Node`] is what runs
+//! on each of its nodes, a [`run::Run`] is what came of it. Time is simulated; the same seed gives the same run.
+
+pub mod node;
+pub mod run;
+pub mod scenario;

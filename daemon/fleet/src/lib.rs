@@ -5,5 +5,7 @@
 //! on each of its nodes, a [`run::Run`] is what came of it. Time is simulated; the same seed gives the same run.
 
 pub mod node;
+pub mod random;
 pub mod run;
 pub mod scenario;
+pub mod workloads;

@@ -1,0 +1,3 @@
+//! Workloads: what happens in the clusters that policies are compared on.
+
+pub mod build;

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ec2::Kind;
+use ipam::Reason;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -43,6 +45,18 @@ impl Feature {
             Self::VpcChanges => "vpc-changes",
             Self::SecurityGroups => "security-groups",
         }
+    }
+}
+
+/// What to do about a call to EC2 that fails: `denied` if the role lacks the permission.
+pub fn remedy(kind: Kind, denied: &'static str) -> &'static str {
+    match kind {
+        Kind::AccessDenied => denied,
+        Kind::CredentialsRefused => {
+            let message = String::new();
+            Reason::CredentialsRefused { message }.remedy()
+        }
+        _ => "nothing to do: it is asked again",
     }
 }
 

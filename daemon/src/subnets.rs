@@ -7,7 +7,7 @@ use std::time::Duration;
 use ec2::{Ec2, Ec2Error, Kind};
 use tokio::sync::watch;
 
-use crate::degraded::{Degraded, Feature};
+use crate::degraded::{Degraded, Feature, remedy};
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 
@@ -18,6 +18,8 @@ const EVERY: Duration = Duration::from_secs(60);
 const DENIED: Duration = Duration::from_secs(600);
 /// The longest rest of nodes that EC2 throttles: they are too many to ask each minute.
 const LONGEST: Duration = Duration::from_secs(1800);
+
+const IF_DENIED: &str = "add the action to the node's role (managed policy AmazonEKS_CNI_Policy), or do without this figure";
 
 /// Watches the subnet of the primary ENI for ever, from when the node is known.
 pub async fn watch(
@@ -49,7 +51,7 @@ pub async fn watch(
                 degraded.set(
                     Feature::SubnetFreeAddresses,
                     told(&error),
-                    remedy(error.kind),
+                    remedy(error.kind, IF_DENIED),
                 );
                 throttled = if error.kind == Kind::Throttled {
                     throttled + 1
@@ -68,16 +70,6 @@ fn told(error: &Ec2Error) -> String {
     match error.kind {
         Kind::AccessDenied => format!("access denied for ec2:{}", error.action),
         _ => error.to_string(),
-    }
-}
-
-fn remedy(kind: Kind) -> &'static str {
-    match kind {
-        Kind::AccessDenied => {
-            "add the action to the node's role (managed policy AmazonEKS_CNI_Policy), or do without this figure"
-        }
-        Kind::Throttled => "nothing to do: it is asked less often",
-        _ => "nothing to do: it is asked again",
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Kind {
     Throttled,
     /// `UnauthorizedOperation` and its kin: the role lacks the action. Nothing was done.
     AccessDenied,
+    /// `ExpiredToken`, `AuthFailure` and their kin: the credentials, not what they permit, are at fault. Nothing was done.
+    CredentialsRefused,
     /// `InsufficientFreeAddressesInSubnet`. Nothing was done.
     SubnetFull,
     /// `InsufficientCidrBlocks`: no free /28 in the subnet. Nothing was done.
@@ -67,6 +69,7 @@ impl Kind {
         match self {
             Self::Throttled => "Throttled",
             Self::AccessDenied => "AccessDenied",
+            Self::CredentialsRefused => "CredentialsRefused",
             Self::SubnetFull => "SubnetFull",
             Self::NoContiguousBlock => "NoContiguousBlock",
             Self::AddressLimit => "AddressLimit",

@@ -362,6 +362,8 @@ pub enum FailureKind {
     Throttled,
     /// Not permitted.
     AccessDenied,
+    /// The credentials were not accepted, whatever they permit.
+    CredentialsRefused,
     /// No free address in the subnet.
     SubnetFull,
     /// No free /28 in the subnet.
@@ -406,6 +408,7 @@ impl FailureKind {
             | Self::Local => true,
             Self::Throttled
             | Self::AccessDenied
+            | Self::CredentialsRefused
             | Self::SubnetFull
             | Self::NoContiguousBlock
             | Self::EniLimit
@@ -421,6 +424,7 @@ impl FailureKind {
             self,
             Self::Throttled
                 | Self::AccessDenied
+                | Self::CredentialsRefused
                 | Self::Unreachable
                 | Self::Doubtful
                 | Self::NoLink

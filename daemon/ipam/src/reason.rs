@@ -31,6 +31,11 @@ pub enum Reason {
         /// EC2's name of the action.
         action: String,
     },
+    /// EC2 does not accept the credentials, whatever they permit.
+    CredentialsRefused {
+        /// The call, EC2's code and message.
+        message: String,
+    },
     /// An ENI with addresses is on its way.
     Attaching {
         /// Since when.
@@ -77,6 +82,7 @@ impl Reason {
             Self::AddressLimit => "AddressLimit",
             Self::Throttled { .. } => "Throttled",
             Self::AccessDenied { .. } => "AccessDenied",
+            Self::CredentialsRefused { .. } => "CredentialsRefused",
             Self::Attaching { .. } => "Attaching",
             Self::NoLink { .. } => "NoLink",
             Self::CoolingOnly { .. } => "CoolingOnly",
@@ -89,13 +95,14 @@ impl Reason {
     }
 
     /// The names of all reasons.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "SubnetFull",
         "NoContiguousBlock",
         "EniLimit",
         "AddressLimit",
         "Throttled",
         "AccessDenied",
+        "CredentialsRefused",
         "Attaching",
         "NoLink",
         "CoolingOnly",
@@ -127,6 +134,9 @@ impl Reason {
             }
             Self::AccessDenied { .. } => {
                 "add the action to the node's role (managed policy AmazonEKS_CNI_Policy)"
+            }
+            Self::CredentialsRefused { .. } => {
+                "check the node's clock, and the credentials that berthd was given: its environment, or the role of its service account or node"
             }
             Self::Attaching { .. } | Self::CoolingOnly { .. } | Self::Timeout => {
                 "nothing to do: the runtime tries again"
@@ -167,6 +177,10 @@ impl fmt::Display for Told<'_> {
                 seconds(until.since(self.now))
             ),
             Reason::AccessDenied { action } => write!(f, "access denied for ec2:{action}"),
+            Reason::CredentialsRefused { message } => write!(
+                f,
+                "EC2 does not accept the credentials (expired, wrong, or the clock is off): {message}"
+            ),
             Reason::Attaching { since } => {
                 let ago = seconds(self.now.since(*since));
                 write!(f, "an ENI is being attached, begun {ago} ago")
@@ -205,7 +219,8 @@ mod tests {
             Reason::EniLimit { .. } => Some(Reason::AddressLimit),
             Reason::AddressLimit => Some(Reason::Throttled { until }),
             Reason::Throttled { .. } => Some(Reason::AccessDenied { action: message() }),
-            Reason::AccessDenied { .. } => Some(Reason::Attaching { since }),
+            Reason::AccessDenied { .. } => Some(Reason::CredentialsRefused { message: message() }),
+            Reason::CredentialsRefused { .. } => Some(Reason::Attaching { since }),
             Reason::Attaching { .. } => Some(Reason::NoLink { eni: message() }),
             Reason::NoLink { .. } => Some(Reason::CoolingOnly { until }),
             Reason::CoolingOnly { .. } => Some(Reason::ApiUnreachable { message: message() }),
@@ -233,7 +248,7 @@ mod tests {
         }
         let told = |reason: &Reason| reason.at(now).to_string();
         assert!(told(&all()[4]).ends_with("next try in 3.0 s"));
-        assert!(told(&all()[6]).ends_with("begun 5.0 s ago"));
-        assert!(told(&all()[8]).ends_with("for 3.0 s more"));
+        assert!(told(&all()[7]).ends_with("begun 5.0 s ago"));
+        assert!(told(&all()[9]).ends_with("for 3.0 s more"));
     }
 }

@@ -36,6 +36,8 @@ fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
         FailureKind::AccessDenied if !verb.serves_pods() => (60_000, 3_600_000),
         // Policies reach EC2 within a minute or so; asking more often only fills CloudTrail.
         FailureKind::AccessDenied => (10_000, 60_000),
+        // They are renewed without our doing; nothing suggests that somebody wants it so, whatever the call.
+        FailureKind::CredentialsRefused => (2_000, 60_000),
         // Somebody else must give addresses back first.
         FailureKind::SubnetFull => (2_000, 60_000),
         // Single addresses serve meanwhile, and a whole block opens far more rarely than an address.
@@ -59,6 +61,7 @@ fn reason(action: &Action, failure: &Failure, until: Timestamp) -> Reason {
         FailureKind::AccessDenied => Reason::AccessDenied {
             action: action.verb().ec2_action().to_owned(),
         },
+        FailureKind::CredentialsRefused => Reason::CredentialsRefused { message: message() },
         FailureKind::SubnetFull => Reason::SubnetFull,
         FailureKind::NoContiguousBlock => Reason::NoContiguousBlock,
         FailureKind::AddressLimit => Reason::AddressLimit,
@@ -250,6 +253,20 @@ mod tests {
             troubles.note(&detach, &failure(FailureKind::AccessDenied), now);
             let rest = troubles.blocking(&detach, now).map(|t| t.until.since(now));
             assert_eq!(rest, Some(Duration::from_secs(60 * minutes)));
+        }
+    }
+
+    #[test]
+    fn credentials_keep_giving_back_from_no_more_than_a_minute() {
+        let mut troubles = Troubles::default();
+        let detach = Action::Detach {
+            eni: EniId("eni-1".to_owned()),
+        };
+        let now = Timestamp::from_secs(100);
+        for seconds in [2, 4, 8, 16, 32, 60, 60] {
+            troubles.note(&detach, &failure(FailureKind::CredentialsRefused), now);
+            let rest = troubles.blocking(&detach, now).map(|t| t.until.since(now));
+            assert_eq!(rest, Some(Duration::from_secs(seconds)));
         }
     }
 

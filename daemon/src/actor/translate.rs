@@ -110,6 +110,7 @@ pub(super) fn failure(error: &Ec2Error) -> Failure {
     let kind = match error.kind {
         Kind::Throttled => FailureKind::Throttled,
         Kind::AccessDenied => FailureKind::AccessDenied,
+        Kind::CredentialsRefused => FailureKind::CredentialsRefused,
         Kind::SubnetFull => FailureKind::SubnetFull,
         Kind::NoContiguousBlock => FailureKind::NoContiguousBlock,
         Kind::AddressLimit => FailureKind::AddressLimit,

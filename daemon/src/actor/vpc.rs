@@ -12,10 +12,13 @@ use tracing::info;
 
 use super::Actor;
 use super::effects::{self, Effect, Identified, Ports};
-use crate::degraded::Feature;
+use crate::degraded::{Feature, remedy};
 
 /// Between two readings of metadata; aws-node's interval for both.
 const EVERY: Duration = Duration::from_secs(30);
+
+/// What to do about a denial of the change of groups.
+const IF_DENIED: &str = "allow ec2:ModifyNetworkInterfaceAttribute (AmazonEKS_CNI_Policy has it); it is tried again each 30 s";
 
 /// The security groups of our ENIs.
 #[derive(Default)]
@@ -147,7 +150,8 @@ impl Actor {
         for (eni, result) in results {
             match result {
                 Err(error) if error.kind != Kind::NotFound => {
-                    refused = Some(format!("security groups of {eni}: {error}"));
+                    let why = format!("security groups of {eni}: {error}");
+                    refused = Some((why, remedy(error.kind, IF_DENIED)));
                 }
                 // Gone, or as wanted unless they have changed meanwhile.
                 result => {
@@ -160,9 +164,8 @@ impl Actor {
                 }
             }
         }
-        let remedy = "allow ec2:ModifyNetworkInterfaceAttribute (AmazonEKS_CNI_Policy has it); it is tried again each 30 s";
         match refused {
-            Some(why) => self.degraded.set(Feature::SecurityGroups, why, remedy),
+            Some((why, remedy)) => self.degraded.set(Feature::SecurityGroups, why, remedy),
             None => self.degraded.clear(Feature::SecurityGroups),
         }
     }

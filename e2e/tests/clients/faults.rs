@@ -32,8 +32,16 @@ fn table() -> Vec<(FaultKind, &'static str, &'static str)> {
             "AccessDenied",
             "UnauthorizedOperation",
         ),
-        (error("ExpiredToken", 400), "AccessDenied", "ExpiredToken"),
-        (error("AuthFailure", 401), "AccessDenied", "AuthFailure"),
+        (
+            error("ExpiredToken", 400),
+            "CredentialsRefused",
+            "ExpiredToken",
+        ),
+        (
+            error("AuthFailure", 401),
+            "CredentialsRefused",
+            "AuthFailure",
+        ),
         (
             error("InsufficientFreeAddressesInSubnet", 400),
             "SubnetFull",

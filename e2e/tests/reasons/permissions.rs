@@ -87,12 +87,13 @@ fn describe_denied() -> anyhow::Result<()> {
 #[test]
 fn credentials_that_have_expired() -> anyhow::Result<()> {
     let case = Case {
-        code: "the credentials were not accepted",
+        remedy: "the node's clock",
+        code: "ExpiredToken",
         ..Case::refused(
             "expired",
             ASSIGN,
-            "AccessDenied",
-            "access denied for ec2:AssignPrivateIpAddresses",
+            "CredentialsRefused",
+            "EC2 does not accept the credentials (expired, wrong, or the clock is off)",
         )
     };
     case.under(&[Fault::always(ASSIGN, error("ExpiredToken", 400))])

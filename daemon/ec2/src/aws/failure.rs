@@ -115,7 +115,7 @@ impl Sending {
             } else {
                 code.to_owned()
             },
-            message: message(code, error.message().unwrap_or_default()),
+            message: message(error.message().unwrap_or_default()),
         }
     }
 }

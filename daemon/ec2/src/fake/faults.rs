@@ -74,6 +74,7 @@ pub(super) fn failure(action: Action, kind: Kind) -> Ec2Error {
     let code = match kind {
         Kind::Throttled => "RequestLimitExceeded",
         Kind::AccessDenied => "UnauthorizedOperation",
+        Kind::CredentialsRefused => "ExpiredToken",
         Kind::SubnetFull => "InsufficientFreeAddressesInSubnet",
         Kind::NoContiguousBlock => "InsufficientCidrBlocks",
         Kind::AddressLimit => "PrivateIpAddressLimitExceeded",

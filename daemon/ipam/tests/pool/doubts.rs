@@ -68,6 +68,7 @@ fn a_create_in_doubt_is_repeated_with_its_token_until_ec2_has_looked() {
     for kind in [
         FailureKind::Throttled,
         FailureKind::AccessDenied,
+        FailureKind::CredentialsRefused,
         FailureKind::Unreachable,
     ] {
         node.advance(61 * SECOND);

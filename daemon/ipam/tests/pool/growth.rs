@@ -117,6 +117,7 @@ fn a_call_that_must_rest_is_no_reason_for_an_eni() {
     let rests = [
         FailureKind::Throttled,
         FailureKind::AccessDenied,
+        FailureKind::CredentialsRefused,
         FailureKind::SubnetFull,
         FailureKind::Unreachable,
         FailureKind::Doubtful,

@@ -315,7 +315,10 @@ impl Node {
         let flight = &self.flights[at];
         let early = matches!(
             kind,
-            FailureKind::Throttled | FailureKind::AccessDenied | FailureKind::Unreachable
+            FailureKind::Throttled
+                | FailureKind::AccessDenied
+                | FailureKind::CredentialsRefused
+                | FailureKind::Unreachable
         );
         let made = matches!(&flight.action, Action::Create { token, .. } if self.cloud.tokens.contains_key(token));
         flight.done.is_none() && (early || !made)

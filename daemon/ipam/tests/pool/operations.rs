@@ -75,6 +75,7 @@ fn refusal() -> impl Strategy<Value = FailureKind> {
     prop::sample::select(vec![
         FailureKind::Throttled,
         FailureKind::AccessDenied,
+        FailureKind::CredentialsRefused,
         FailureKind::SubnetFull,
         FailureKind::NoContiguousBlock,
         FailureKind::AddressLimit,

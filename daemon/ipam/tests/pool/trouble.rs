@@ -36,6 +36,13 @@ fn table(at: Timestamp) -> Vec<(FailureKind, Reason, [u64; 2])> {
             [10_000, 20_000],
         ),
         (
+            FailureKind::CredentialsRefused,
+            Reason::CredentialsRefused {
+                message: "CredentialsRefused".to_owned(),
+            },
+            [2_000, 4_000],
+        ),
+        (
             FailureKind::AddressLimit,
             Reason::AddressLimit,
             [5_000, 10_000],

@@ -19,7 +19,7 @@ const ASSIGN: Action = Action::AssignPrivateIpAddresses;
 const CREATE: Action = Action::CreateNetworkInterface;
 const ATTACH: Action = Action::AttachNetworkInterface;
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     Case {
         action: ASSIGN,
         kind: Kind::Throttled,
@@ -33,6 +33,13 @@ const CASES: [Case; 8] = [
         reason: "AccessDenied",
         msg: "ec2:AssignPrivateIpAddresses",
         details: "AmazonEKS_CNI_Policy",
+    },
+    Case {
+        action: ASSIGN,
+        kind: Kind::CredentialsRefused,
+        reason: "CredentialsRefused",
+        msg: "AssignPrivateIpAddresses: ExpiredToken",
+        details: "the node's clock",
     },
     Case {
         action: ASSIGN,

@@ -101,8 +101,15 @@ async fn groups_that_may_not_be_set_are_a_reason_until_they_may() {
     sleep(MINUTE).await;
     let degraded = node.report().await.degraded;
     let told = |entry: &DegradedReport| entry.feature == "security-groups";
-    assert!(degraded.iter().any(told), "{degraded:?}");
+    let entry = degraded.iter().find(|entry| told(entry)).unwrap();
+    assert!(entry.remedy.contains("allow ec2:Modify"), "{entry:?}");
     assert!(node.cloud.count(action) < 10);
+    node.cloud
+        .set_failing(action, Some(Kind::CredentialsRefused));
+    sleep(MINUTE).await;
+    let degraded = node.report().await.degraded;
+    let entry = degraded.iter().find(|entry| told(entry)).unwrap();
+    assert!(entry.remedy.contains("clock"), "{entry:?}");
     node.cloud.set_failing(action, None);
     sleep(MINUTE).await;
     assert_eq!(groups(&node), vec![["sg-new"]; 2]);

@@ -7,6 +7,8 @@ mod document;
 mod publish;
 
 #[cfg(test)]
+pub(crate) mod host;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

@@ -7,46 +7,17 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::host::Host;
 use super::*;
 
 /// A host with the plugins of the usual list and no list.
-struct Host {
-    home: tempfile::TempDir,
-    settings: ConflistSettings,
+fn host() -> Host {
+    Host::with_plugins(plugins(&Chain::default()))
 }
 
 impl Host {
-    fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let settings = ConflistSettings {
-            write: true,
-            conf_dir: home.path().join("net.d"),
-            bin_dir: home.path().join("bin"),
-            chain: Chain::default(),
-        };
-        fs::create_dir(&settings.conf_dir).unwrap();
-        fs::create_dir(&settings.bin_dir).unwrap();
-        for name in plugins(&settings.chain) {
-            fs::write(settings.bin_dir.join(name), "program").unwrap();
-        }
-        Self { home, settings }
-    }
-
     fn path(&self) -> PathBuf {
         self.settings.path()
-    }
-
-    fn other(&self, name: &str, content: &str) {
-        fs::write(self.settings.conf_dir.join(name), content).unwrap();
-    }
-
-    fn files(&self) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(&self.settings.conf_dir)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
     }
 
     fn list(&self) -> Value {
@@ -86,11 +57,11 @@ async fn says(told: &mut mpsc::UnboundedReceiver<String>, part: &str) -> String 
 
 #[test]
 fn the_list_is_written_once_and_others_are_left() {
-    let host = Host::new();
-    host.other("10-aws.conflist", "aws-node's");
+    let host = host();
+    host.put_list("10-aws.conflist", "aws-node's");
     let first = publish(&host.settings).unwrap();
     assert_eq!((first.written, first.before), (true, None));
-    assert_eq!(host.files(), ["05-berth.conflist", "10-aws.conflist"]);
+    assert_eq!(host.lists(), ["05-berth.conflist", "10-aws.conflist"]);
     let stands = inode(&host.path());
     assert!(!publish(&host.settings).unwrap().written);
     assert_eq!(inode(&host.path()), stands);
@@ -100,9 +71,9 @@ fn the_list_is_written_once_and_others_are_left() {
 
 #[test]
 fn a_configuration_that_sorts_before_is_named() {
-    let host = Host::new();
-    host.other("00-multus.conf", "{}");
-    host.other("00-readme.txt", "no configuration");
+    let host = host();
+    host.put_list("00-multus.conf", "{}");
+    host.put_list("00-readme.txt", "no configuration");
     let published = publish(&host.settings).unwrap();
     assert_eq!(published.before.as_deref(), Some("00-multus.conf"));
     let words = in_words(&host.settings, &Ok(published));
@@ -111,7 +82,7 @@ fn a_configuration_that_sorts_before_is_named() {
 
 #[test]
 fn a_list_that_names_a_plugin_which_is_not_there_is_not_written() {
-    let mut host = Host::new();
+    let mut host = host();
     host.settings.chain.bandwidth = true;
     fs::remove_file(host.settings.bin_dir.join("portmap")).unwrap();
     let error = publish(&host.settings).unwrap_err().to_string();
@@ -119,13 +90,13 @@ fn a_list_that_names_a_plugin_which_is_not_there_is_not_written() {
         error.starts_with("portmap, bandwidth missing in "),
         "{error}"
     );
-    assert!(host.files().is_empty());
+    assert!(host.lists().is_empty());
 }
 
 #[test]
 fn each_obstacle_says_what_to_do() {
-    let host = Host::new();
-    host.other(FILE, "mine");
+    let host = host();
+    host.put_list(FILE, "mine");
     let error = publish(&host.settings).unwrap_err();
     assert!(
         matches!(error, PublishError::NotOurs { .. }) && error.to_string().contains("move it away")
@@ -146,32 +117,32 @@ fn each_obstacle_says_what_to_do() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_before_an_add_can_be_served() {
-    let host = Host::new();
+    let host = host();
     let (ready, mut told) = host.keep();
     says(&mut told, "has not said yet which node").await;
     ready.send_replace(Readiness::NotLaidOut);
     says(&mut told, "not laid out yet").await;
-    assert!(host.files().is_empty());
+    assert!(host.lists().is_empty());
     ready.send_replace(Readiness::Ready);
     says(&mut told, "stands").await;
-    assert_eq!(host.files(), [FILE]);
+    assert_eq!(host.lists(), [FILE]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_daemon_that_has_served_once_keeps_the_list_when_addresses_run_out() {
-    let host = Host::new();
+    let host = host();
     let (ready, mut told) = host.keep();
     ready.send_replace(Readiness::Ready);
     says(&mut told, "stands").await;
     ready.send_replace(Readiness::NoAddress(None));
     fs::remove_file(host.path()).unwrap();
     says(&mut told, "stands").await;
-    assert_eq!(host.files(), [FILE]);
+    assert_eq!(host.lists(), [FILE]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_others_do_to_the_list_is_mended() {
-    let host = Host::new();
+    let host = host();
     let (ready, mut told) = host.keep();
     ready.send_replace(Readiness::Ready);
     says(&mut told, "stands").await;
@@ -190,7 +161,7 @@ async fn what_others_do_to_the_list_is_mended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_chains_itself_behind_berth_is_left_there() {
-    let host = Host::new();
+    let host = host();
     let (ready, mut told) = host.keep();
     ready.send_replace(Readiness::Ready);
     says(&mut told, "stands").await;
@@ -204,7 +175,7 @@ async fn a_plugin_that_chains_itself_behind_berth_is_left_there() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_missing_at_first_is_waited_for() {
-    let host = Host::new();
+    let host = host();
     fs::remove_file(host.settings.bin_dir.join(PLUGIN)).unwrap();
     let away = host.home.path().join("away");
     fs::rename(&host.settings.conf_dir, &away).unwrap();
@@ -219,11 +190,11 @@ async fn what_is_missing_at_first_is_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_something_else_writes_is_left_alone() {
-    let mut host = Host::new();
+    let mut host = host();
     host.settings.write = false;
     let (ready, mut told) = host.keep();
     ready.send_replace(Readiness::Ready);
     says(&mut told, "BERTH_WRITE_CONFLIST=false").await;
     sleep(2 * RETRY).await;
-    assert!(host.files().is_empty());
+    assert!(host.lists().is_empty());
 }

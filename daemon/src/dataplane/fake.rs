@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::AwsNodeLink;
-use ipam::desired::check::{HostEnd, ObservedAttachment, PodEnd, PodRoute};
+use ipam::desired::check::{HostEnd, ObservedAttachment};
 use ipam::desired::{NodeDesired, PodDesired};
 use ipam::{Mac, PodInterface};
-use ipnet::Ipv4Net;
 use tokio::sync::watch;
 
 use super::{
@@ -287,34 +286,17 @@ impl State {
         let Some(pod) = self.pods.get(&desired.alias) else {
             return ObservedAttachment::default();
         };
-        let route = |destination: Ipv4Net, gateway| PodRoute {
-            destination,
-            gateway,
-            own: true,
-        };
+        let made = ObservedAttachment::as_made(desired, pod.ifindex);
         ObservedAttachment {
-            host: Some(HostEnd {
-                ifindex: pod.ifindex,
+            host: made.host.map(|host| HostEnd {
                 name: pod.name.clone(),
                 group: pod.group,
-                up: true,
-                mac: Some(desired.host_mac),
+                ..host
             }),
-            pod: Some(PodEnd {
-                is_peer: true,
-                up: true,
-                mac: Some(desired.pod_mac),
-                addresses: vec![desired.address.into()],
-                routes: vec![
-                    route(desired.gateway.into(), None),
-                    route(Ipv4Net::default(), Some(desired.gateway)),
-                ],
-                gateway_mac: Some(desired.host_mac),
-            }),
-            host_route: pod
-                .address
-                .filter(|address| *address == desired.address)
-                .map(|_| pod.ifindex),
+            host_route: made
+                .host_route
+                .filter(|_| pod.address == Some(desired.address)),
+            ..made
         }
     }
 

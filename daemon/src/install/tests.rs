@@ -8,31 +8,17 @@ use std::os::unix::net::UnixListener;
 use berth_cni::contract::PLUGIN_MARK;
 
 use super::*;
-use crate::conflist::{Chain, FILE, publish};
+use crate::conflist::host::Host;
+use crate::conflist::{FILE, publish};
 
-struct Host {
-    home: tempfile::TempDir,
-    settings: ConflistSettings,
+/// A host with the chained plugin of a distribution and aws-node's files.
+fn host() -> Host {
+    let host = Host::with_plugins(["portmap", "aws-cni"]);
+    host.put_list("10-aws.conflist", "aws");
+    host
 }
 
 impl Host {
-    /// A host with the chained plugins of a distribution and aws-node's files.
-    fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let settings = ConflistSettings {
-            write: true,
-            conf_dir: home.path().join("net.d"),
-            bin_dir: home.path().join("bin"),
-            chain: Chain::default(),
-        };
-        fs::create_dir(&settings.conf_dir).unwrap();
-        fs::create_dir(&settings.bin_dir).unwrap();
-        fs::write(settings.bin_dir.join("portmap"), "portmap").unwrap();
-        fs::write(settings.bin_dir.join("aws-cni"), "aws-cni").unwrap();
-        fs::write(settings.conf_dir.join("10-aws.conflist"), "aws").unwrap();
-        Self { home, settings }
-    }
-
     fn target(&self) -> PathBuf {
         self.settings.bin_dir.join(PLUGIN)
     }
@@ -64,14 +50,7 @@ impl Host {
     }
 
     fn files(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for dir in [&self.settings.bin_dir, &self.settings.conf_dir] {
-            for entry in fs::read_dir(dir).unwrap() {
-                names.push(entry.unwrap().file_name().into_string().unwrap());
-            }
-        }
-        names.sort();
-        names
+        [self.lists(), self.plugins()].concat()
     }
 }
 
@@ -79,7 +58,7 @@ const STRANGERS: [&str; 3] = ["10-aws.conflist", "aws-cni", "portmap"];
 
 #[test]
 fn installing_is_idempotent_and_upgrades() {
-    let host = Host::new();
+    let host = host();
     let old = host.plugin("0.1.0");
     assert!(
         host.install(&old)
@@ -98,7 +77,7 @@ fn installing_is_idempotent_and_upgrades() {
 
 #[test]
 fn permissions_that_somebody_took_are_given_back() {
-    let host = Host::new();
+    let host = host();
     let plugin = host.plugin("0.1.0");
     host.install(&plugin).unwrap();
     fs::set_permissions(host.target(), fs::Permissions::from_mode(0o600)).unwrap();
@@ -109,7 +88,7 @@ fn permissions_that_somebody_took_are_given_back() {
 
 #[test]
 fn somebody_elses_file_of_that_name_is_left() {
-    let host = Host::new();
+    let host = host();
     fs::write(host.target(), "mine").unwrap();
     let error = host.install(&host.plugin("0.1.0")).unwrap_err();
     assert!(matches!(error, InstallError::NotOurs { .. }), "{error}");
@@ -119,7 +98,7 @@ fn somebody_elses_file_of_that_name_is_left() {
 
 #[test]
 fn only_berths_plugin_is_installed() {
-    let host = Host::new();
+    let host = host();
     let other = host.settings.bin_dir.join("portmap");
     let error = host.install(&other).unwrap_err();
     assert!(matches!(error, InstallError::NotPlugin { .. }), "{error}");
@@ -131,7 +110,7 @@ fn only_berths_plugin_is_installed() {
 
 #[test]
 fn nothing_is_installed_beside_aws_node() {
-    let host = Host::new();
+    let host = host();
     let _aws_node = UnixListener::bind(host.home.path().join("ipamd.sock")).unwrap();
     let error = host.install(&host.plugin("0.1.0")).unwrap_err();
     assert!(matches!(error, InstallError::AwsNode(_)), "{error}");
@@ -140,7 +119,7 @@ fn nothing_is_installed_beside_aws_node() {
 
 #[test]
 fn chained_plugins_that_are_missing_are_named() {
-    let mut host = Host::new();
+    let mut host = host();
     host.settings.chain.bandwidth = true;
     let said = host.install(&host.plugin("0.1.0")).unwrap();
     assert!(
@@ -151,7 +130,7 @@ fn chained_plugins_that_are_missing_are_named() {
 
 #[test]
 fn what_a_killed_installation_left_is_taken_over_and_a_running_one_respected() {
-    let host = Host::new();
+    let host = host();
     let plugin = host.plugin("0.1.0");
     fs::write(host.target().with_added_extension("tmp"), "half").unwrap();
     let other = lock(&host.settings.bin_dir).unwrap();
@@ -164,7 +143,7 @@ fn what_a_killed_installation_left_is_taken_over_and_a_running_one_respected() {
 
 #[test]
 fn a_missing_directory_is_named_with_its_variable() {
-    let host = Host::new();
+    let host = host();
     fs::remove_dir_all(&host.settings.bin_dir).unwrap();
     let error = host.install(&host.plugin("0.1.0")).unwrap_err();
     assert!(error.to_string().contains("HOST_CNI_BIN_PATH"), "{error}");
@@ -172,7 +151,7 @@ fn a_missing_directory_is_named_with_its_variable() {
 
 #[test]
 fn uninstalling_removes_berths_files_and_says_what_stays() {
-    let host = Host::new();
+    let host = host();
     host.install(&host.plugin("0.1.0")).unwrap();
     publish(&host.settings).unwrap();
     let checkpoint = r#"{"version":"vpc-cni-ipam/1","allocations":[{},{}]}"#;
@@ -194,7 +173,7 @@ fn uninstalling_removes_berths_files_and_says_what_stays() {
 
 #[test]
 fn uninstalling_leaves_what_is_not_berths() {
-    let host = Host::new();
+    let host = host();
     fs::write(host.target(), "mine").unwrap();
     fs::write(host.settings.conf_dir.join(FILE), "{}").unwrap();
     fs::remove_file(host.settings.conf_dir.join("10-aws.conflist")).unwrap();
@@ -210,7 +189,7 @@ fn uninstalling_leaves_what_is_not_berths() {
 
 #[test]
 fn nothing_is_uninstalled_while_berthd_runs() {
-    let host = Host::new();
+    let host = host();
     host.install(&host.plugin("0.1.0")).unwrap();
     let _berthd = UnixListener::bind(host.home.path().join("berthd.sock")).unwrap();
     let error = host.uninstall().unwrap_err();

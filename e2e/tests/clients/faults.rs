@@ -18,6 +18,22 @@ fn garbage(shape: Garbage) -> FaultKind {
     FaultKind::Garbage { shape }
 }
 
+/// An error of EC2, its status, and the kind that it is.
+const REFUSALS: &[(&str, u16, &str)] = &[
+    ("ExpiredToken", 400, "CredentialsRefused"),
+    ("AuthFailure", 401, "CredentialsRefused"),
+    ("InsufficientFreeAddressesInSubnet", 400, "SubnetFull"),
+    ("InsufficientCidrBlocks", 400, "NoContiguousBlock"),
+    ("PrivateIpAddressLimitExceeded", 400, "AddressLimit"),
+    ("AttachmentLimitExceeded", 400, "EniLimit"),
+    ("NetworkInterfaceLimitExceeded", 400, "EniLimit"),
+    ("InvalidNetworkInterfaceID.NotFound", 400, "NotFound"),
+    ("IncorrectState", 400, "WrongState"),
+    ("OperationNotPermitted", 400, "Refused"),
+    ("InternalError", 500, "Doubtful"),
+    ("Unavailable", 503, "Doubtful"),
+];
+
 /// A fault, and the kind and code that an AssignPrivateIpAddresses and an UnassignPrivateIpAddresses end in. The latter
 /// has no result, so that the SDK itself would take any answer for a success.
 fn table() -> Vec<(FaultKind, &'static str, &'static str)> {
@@ -25,68 +41,23 @@ fn table() -> Vec<(FaultKind, &'static str, &'static str)> {
         code: "InternalError".to_owned(),
         status: 500,
     };
-    vec![
+    let refused = |&(code, status, kind)| (error(code, status), kind, code);
+    let mut table: Vec<_> = REFUSALS.iter().map(refused).collect();
+    table.extend([
         (FaultKind::Throttle, "Throttled", "RequestLimitExceeded"),
         (
             FaultKind::AccessDenied,
             "AccessDenied",
             "UnauthorizedOperation",
         ),
-        (
-            error("ExpiredToken", 400),
-            "CredentialsRefused",
-            "ExpiredToken",
-        ),
-        (
-            error("AuthFailure", 401),
-            "CredentialsRefused",
-            "AuthFailure",
-        ),
-        (
-            error("InsufficientFreeAddressesInSubnet", 400),
-            "SubnetFull",
-            "InsufficientFreeAddressesInSubnet",
-        ),
-        (
-            error("InsufficientCidrBlocks", 400),
-            "NoContiguousBlock",
-            "InsufficientCidrBlocks",
-        ),
-        (
-            error("PrivateIpAddressLimitExceeded", 400),
-            "AddressLimit",
-            "PrivateIpAddressLimitExceeded",
-        ),
-        (
-            error("AttachmentLimitExceeded", 400),
-            "EniLimit",
-            "AttachmentLimitExceeded",
-        ),
-        (
-            error("NetworkInterfaceLimitExceeded", 400),
-            "EniLimit",
-            "NetworkInterfaceLimitExceeded",
-        ),
-        (
-            error("InvalidNetworkInterfaceID.NotFound", 400),
-            "NotFound",
-            "InvalidNetworkInterfaceID.NotFound",
-        ),
-        (error("IncorrectState", 400), "WrongState", "IncorrectState"),
-        (
-            error("OperationNotPermitted", 400),
-            "Refused",
-            "OperationNotPermitted",
-        ),
-        (error("InternalError", 500), "Doubtful", "InternalError"),
-        (error("Unavailable", 503), "Doubtful", "Unavailable"),
         (late, "Doubtful", "InternalError"),
         (garbage(Garbage::Truncated), "Doubtful", "BadAnswer"),
         (garbage(Garbage::WrongRoot), "Doubtful", "BadAnswer"),
         (garbage(Garbage::Html), "Doubtful", "BadAnswer"),
         (garbage(Garbage::Empty), "Doubtful", "BadAnswer"),
         (FaultKind::LostReply, "Doubtful", "NoAnswer"),
-    ]
+    ]);
+    table
 }
 
 #[test]

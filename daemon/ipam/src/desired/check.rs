@@ -20,6 +20,38 @@ pub struct ObservedAttachment {
     pub host_route: Option<u32>,
 }
 
+impl ObservedAttachment {
+    /// What an ADD has made, as it looks while nobody has touched it: what fakes of the kernel show.
+    pub fn as_made(desired: &PodDesired, host_ifindex: u32) -> Self {
+        let route = |destination: Ipv4Net, gateway| PodRoute {
+            destination,
+            gateway,
+            own: true,
+        };
+        Self {
+            host: Some(HostEnd {
+                ifindex: host_ifindex,
+                name: desired.host_ifname.clone(),
+                group: desired.group,
+                up: true,
+                mac: Some(desired.host_mac),
+            }),
+            pod: Some(PodEnd {
+                is_peer: true,
+                up: true,
+                mac: Some(desired.pod_mac),
+                addresses: vec![desired.address.into()],
+                routes: vec![
+                    route(desired.gateway.into(), None),
+                    route(Ipv4Net::default(), Some(desired.gateway)),
+                ],
+                gateway_mac: Some(desired.host_mac),
+            }),
+            host_route: Some(host_ifindex),
+        }
+    }
+}
+
 /// The host's end of a pod's link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostEnd {
@@ -326,32 +358,7 @@ mod tests {
     }
 
     fn whole() -> ObservedAttachment {
-        let route = |destination: Ipv4Net, gateway| PodRoute {
-            destination,
-            gateway,
-            own: true,
-        };
-        ObservedAttachment {
-            host: Some(HostEnd {
-                ifindex: 7,
-                name: "eni1".into(),
-                group: 7001,
-                up: true,
-                mac: Some(Mac([2, 0, 0, 0, 0, 2])),
-            }),
-            pod: Some(PodEnd {
-                is_peer: true,
-                up: true,
-                mac: Some(Mac([2, 0, 0, 0, 0, 1])),
-                addresses: vec![ADDRESS.into()],
-                routes: vec![
-                    route(GATEWAY.into(), None),
-                    route(Ipv4Net::default(), Some(GATEWAY)),
-                ],
-                gateway_mac: Some(Mac([2, 0, 0, 0, 0, 2])),
-            }),
-            host_route: Some(7),
-        }
+        ObservedAttachment::as_made(&desired(PodInterface::Created), 7)
     }
 
     fn found(damage: impl FnOnce(&mut ObservedAttachment)) -> Vec<String> {

@@ -8,4 +8,5 @@ pub mod node;
 pub mod random;
 pub mod run;
 pub mod scenario;
+pub mod trace;
 pub mod workloads;

@@ -1,5 +1,6 @@
 //! Puts a scenario together: subnets, groups of nodes, pods. What is left to chance is drawn here, from one seed.
 
+use std::net::Ipv4Addr;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const ASKS_AFTER: RangeInclusive<Duration> =
 /// How long after its node has joined a DaemonSet's pod is bound to it (assumed).
 const DAEMONSET_AFTER: RangeInclusive<Duration> =
     Duration::from_millis(200)..=Duration::from_secs(1);
+/// In a /16, the largest that a VPC has.
+const NODES_A_SUBNET: usize = 400;
 
 /// What a type of instance is to a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +164,22 @@ impl Builder {
             self.node(shape, subnet, joins);
         }
         first..self.scenario.nodes.len()
+    }
+
+    /// Adds `count` nodes that join evenly over `within`, in as many subnets of their own as give each of them
+    /// 160 addresses: addresses are not what such a scenario is about. Their indexes.
+    pub fn roomy(&mut self, shape: &Shape, count: usize, within: Range<Duration>) -> Range<usize> {
+        let first = self.scenario.subnets.len();
+        let subnets = count.div_ceil(NODES_A_SUBNET).max(1);
+        for index in first..first + subnets {
+            let network = Ipv4Addr::new(10, u8::try_from(index).unwrap_or(u8::MAX), 0, 0);
+            self.subnet(Ipv4Net::new_assert(network, 16), 0, false);
+        }
+        let nodes = self.nodes(shape, first, count, within);
+        for (index, node) in self.scenario.nodes[nodes.clone()].iter_mut().enumerate() {
+            node.subnet = first + index % subnets;
+        }
+        nodes
     }
 
     /// Adds a pod that is bound to `node` at `bound` and lives for `lives` once it has its address.

@@ -4,7 +4,12 @@
 //! A [`scenario::Scenario`] says what happens (nodes that join, pods that are bound and go), a [`node::Node`] is what runs
 //! on each of its nodes, a [`run::Run`] is what came of it. Time is simulated; the same seed gives the same run.
 
+pub mod berth;
+pub mod ec2;
+pub mod engine;
+mod measure;
 pub mod node;
+pub mod policy;
 pub mod random;
 pub mod run;
 pub mod scenario;

@@ -88,6 +88,11 @@ pub enum Output {
         /// `/24`, say.
         length: u8,
     },
+    /// What happened contradicts its state: a defect, which ends the run.
+    Contradiction {
+        /// What.
+        what: String,
+    },
     /// Wants [`Input::Woken`] at this time, instead of at any earlier wish of this kind.
     WakeAt(Timestamp),
 }

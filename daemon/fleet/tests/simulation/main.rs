@@ -1,0 +1,6 @@
+//! Scenarios small enough to be computed by hand, through [`fleet::engine`].
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod berth;
+mod cluster;

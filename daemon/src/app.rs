@@ -143,7 +143,7 @@ fn watchers(
     degraded: &Degraded,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    if http.metrics.is_some() {
+    if http.metrics {
         let (metrics, degraded) = (metrics.clone(), degraded.clone());
         tasks.spawn(subnets::watch(ec2, handle.node(), metrics, degraded));
     }

@@ -23,7 +23,7 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   ADDITIONAL_ENI_TAGS                  JSON map of tags for new ENIs
   CLUSTER_NAME                         for the tags of new ENIs
   DISABLE_INTROSPECTION                true: no /v1/enis [false]
-  DISABLE_METRICS                      true: no /metrics, /livez, /readyz [false]
+  DISABLE_METRICS                      true: no /metrics; probes stay [false]
   INTROSPECTION_BIND_ADDRESS           /v1/enis [127.0.0.1:61679]
   DISABLE_LEAKED_ENI_CLEANUP           true: leave ENIs lying that were made for this node [false]
   HTTP_TIMEOUT                         seconds a call to EC2 may take [10]

@@ -25,7 +25,7 @@ use crate::degraded::{Degraded, Feature};
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::report::Report;
-use crate::settings::{HttpSettings, MetricsAddress};
+use crate::settings::{HttpSettings, WatchersAddress};
 use bounded::{Bounded, Bounds};
 
 /// Between two tries to listen.
@@ -49,10 +49,8 @@ impl Reporting for Handle {
 pub async fn serve(settings: HttpSettings, handle: Handle, metrics: Metrics, degraded: Degraded) {
     let node = handle.node();
     let watchers = async {
-        if let Some(address) = settings.metrics
-            && let Some(address) = resolved(address, node).await
-        {
-            let router = watchers(handle.clone(), metrics);
+        if let Some(address) = resolved(settings.watchers, node).await {
+            let router = watchers(handle.clone(), settings.metrics.then_some(metrics));
             listen(Feature::Metrics, address, router, &degraded).await;
         }
     };
@@ -67,12 +65,12 @@ pub async fn serve(settings: HttpSettings, handle: Handle, metrics: Metrics, deg
 
 /// The address to listen on; none when the daemon ends before it is known.
 async fn resolved(
-    address: MetricsAddress,
+    address: WatchersAddress,
     mut node: watch::Receiver<Option<NodeFacts>>,
 ) -> Option<SocketAddr> {
     match address {
-        MetricsAddress::Fixed(address) => Some(address),
-        MetricsAddress::OfNode(port) => {
+        WatchersAddress::Fixed(address) => Some(address),
+        WatchersAddress::OfNode(port) => {
             let known = node.wait_for(Option::is_some).await.ok()?;
             let node = known.as_ref()?.primary.address;
             Some(SocketAddr::new(IpAddr::V4(node), port))
@@ -105,13 +103,19 @@ struct Watched<R> {
     metrics: Metrics,
 }
 
-/// What Prometheus and kubelet ask.
-fn watchers<R: Reporting>(daemon: R, metrics: Metrics) -> Router {
-    Router::new()
-        .route("/metrics", get(scrape::<R>))
+/// What kubelet asks, and Prometheus where there are metrics.
+fn watchers<R: Reporting>(daemon: R, metrics: Option<Metrics>) -> Router {
+    let probes = Router::new()
         .route("/livez", get(livez::<R>))
         .route("/readyz", get(readyz::<R>))
-        .with_state(Watched { daemon, metrics })
+        .with_state(daemon.clone());
+    match metrics {
+        Some(metrics) => {
+            let scraped = Router::new().route("/metrics", get(scrape::<R>));
+            probes.merge(scraped.with_state(Watched { daemon, metrics }))
+        }
+        None => probes,
+    }
 }
 
 /// What aws-node's users ask on the node itself.
@@ -146,8 +150,8 @@ async fn scrape<R: Reporting>(State(watched): State<Watched<R>>) -> Response {
 }
 
 /// Alive is who takes his turns; a daemon that waits for EC2, or cannot serve yet, is.
-async fn livez<R: Reporting>(State(watched): State<Watched<R>>) -> Response {
-    match reported(&watched.daemon).await {
+async fn livez<R: Reporting>(State(daemon): State<R>) -> Response {
+    match reported(&daemon).await {
         Ok(_) => "ok\n".into_response(),
         Err(refusal) => refusal,
     }
@@ -155,8 +159,8 @@ async fn livez<R: Reporting>(State(watched): State<Watched<R>>) -> Response {
 
 /// Ready is who would serve an ADD if there is an address. A full subnet or a throttle is not unready: a restart or
 /// another endpoint would not help.
-async fn readyz<R: Reporting>(State(watched): State<Watched<R>>) -> Response {
-    match reported(&watched.daemon).await {
+async fn readyz<R: Reporting>(State(daemon): State<R>) -> Response {
+    match reported(&daemon).await {
         Ok(report) => match report.not_serving {
             None => "ok\n".into_response(),
             Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),

@@ -33,7 +33,7 @@ pub(crate) use sdk::names as of_sdk;
 
 pub use daemon::CHECKPOINT;
 pub use errors::{SettingError, SettingsErrors};
-pub use http::{HttpSettings, MetricsAddress};
+pub use http::{HttpSettings, WatchersAddress};
 pub use source::{Environment, Source};
 
 use crate::conflist::ConflistSettings;

@@ -43,7 +43,7 @@ async fn fetch(address: SocketAddr, path: &str) -> (u16, String) {
 }
 
 async fn watched(says: Option<Result<Report, Stopped>>) -> SocketAddr {
-    let metrics = Metrics::new().unwrap();
+    let metrics = Metrics::new().ok();
     served(watchers(Says(says), metrics), Bounds::default()).await
 }
 
@@ -60,6 +60,15 @@ async fn who_serves_is_ready() {
     assert_eq!(fetch(daemon, "/livez").await, (200, "ok\n".to_owned()));
     assert_eq!(fetch(daemon, "/readyz").await, (200, "ok\n".to_owned()));
     assert_eq!(fetch(daemon, "/debug").await.0, 404);
+}
+
+#[tokio::test]
+async fn probes_are_answered_without_metrics() {
+    let router = watchers(Says(Some(Ok(serving()))), None);
+    let daemon = served(router, Bounds::default()).await;
+    for (path, status) in [("/livez", 200), ("/readyz", 200), ("/metrics", 404)] {
+        assert_eq!(fetch(daemon, path).await.0, status, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -110,8 +119,8 @@ async fn a_slow_client_is_cut_and_gives_its_place_to_the_next() {
         connections: 1,
         lifetime: Duration::from_millis(200),
     };
-    let metrics = Metrics::new().unwrap();
-    let address = served(watchers(Says(Some(Ok(serving()))), metrics), bounds).await;
+    let router = watchers(Says(Some(Ok(serving()))), None);
+    let address = served(router, bounds).await;
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"GET /metr").await.unwrap();
     let next = fetch(address, "/livez");

@@ -10,15 +10,17 @@ const INTROSPECTION: &str = "INTROSPECTION_BIND_ADDRESS";
 /// What listens where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
-    /// `/metrics`, `/livez` and `/readyz` (BERTH_METRICS_BIND_ADDRESS); none with DISABLE_METRICS.
-    pub metrics: Option<MetricsAddress>,
+    /// `/livez`, `/readyz` and `/metrics` (BERTH_METRICS_BIND_ADDRESS).
+    pub watchers: WatchersAddress,
+    /// Whether `/metrics` is among them (DISABLE_METRICS).
+    pub metrics: bool,
     /// `/v1/enis` (INTROSPECTION_BIND_ADDRESS); none with DISABLE_INTROSPECTION.
     pub introspection: Option<SocketAddr>,
 }
 
-/// Where metrics are served.
+/// Where metrics and probes are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricsAddress {
+pub enum WatchersAddress {
     /// On the node's own address, which instance metadata tells, and this port.
     OfNode(u16),
     /// Here.
@@ -32,26 +34,27 @@ const INTROSPECTION_DEFAULT: &str = "127.0.0.1:61679";
 pub(super) fn read(reader: &mut Reader<'_>) -> HttpSettings {
     let address = reader.value(
         "BERTH_METRICS_BIND_ADDRESS",
-        MetricsAddress::OfNode(METRICS_PORT),
-        metrics_address,
+        WatchersAddress::OfNode(METRICS_PORT),
+        watchers_address,
         |address| match address {
-            MetricsAddress::OfNode(port) => format!(":{port}"),
-            MetricsAddress::Fixed(address) => address.to_string(),
+            WatchersAddress::OfNode(port) => format!(":{port}"),
+            WatchersAddress::Fixed(address) => address.to_string(),
         },
     );
     let disabled = reader.value("DISABLE_METRICS", false, boolean, bool::to_string);
     let introspection = introspection(reader);
     let hidden = reader.value("DISABLE_INTROSPECTION", false, boolean, bool::to_string);
     HttpSettings {
-        metrics: (!disabled).then_some(address),
+        watchers: address,
+        metrics: !disabled,
         introspection: introspection.filter(|_| !hidden),
     }
 }
 
-fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+fn watchers_address(text: &str) -> Result<WatchersAddress, String> {
     let parsed = match text.strip_prefix(':') {
-        Some(port) => port.parse().map(MetricsAddress::OfNode).ok(),
-        None => text.parse().map(MetricsAddress::Fixed).ok(),
+        Some(port) => port.parse().map(WatchersAddress::OfNode).ok(),
+        None => text.parse().map(WatchersAddress::Fixed).ok(),
     };
     parsed.ok_or_else(|| {
         "must be :PORT, on the node's address, or ADDRESS:PORT, such as 0.0.0.0:61678".to_owned()

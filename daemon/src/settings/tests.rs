@@ -292,21 +292,23 @@ fn what_pods_depend_on_is_refused_and_not_ignored() {
 #[test]
 fn http_can_be_switched_off_and_metrics_can_be_anywhere() {
     let default = read(&[]).unwrap().http;
-    assert_eq!(default.metrics, Some(MetricsAddress::OfNode(61678)));
+    assert_eq!(default.watchers, WatchersAddress::OfNode(61678));
+    assert!(default.metrics);
     assert_eq!(default.introspection, "127.0.0.1:61679".parse().ok());
     let off = [("DISABLE_METRICS", "1"), ("DISABLE_INTROSPECTION", "true")];
     let off = read(&off).unwrap().http;
-    assert_eq!((off.metrics, off.introspection), (None, None));
+    assert_eq!((off.metrics, off.introspection), (false, None));
     let other = [
         ("BERTH_METRICS_BIND_ADDRESS", ":9100"),
         ("INTROSPECTION_BIND_ADDRESS", "127.0.0.2:80"),
     ];
     let other = read(&other).unwrap().http;
-    assert_eq!(other.metrics, Some(MetricsAddress::OfNode(9100)));
+    assert_eq!(other.watchers, WatchersAddress::OfNode(9100));
     assert_eq!(other.introspection, "127.0.0.2:80".parse().ok());
     let all = [("BERTH_METRICS_BIND_ADDRESS", "0.0.0.0:61678")];
-    let all = read(&all).unwrap().http.metrics;
-    assert_eq!(all, "0.0.0.0:61678".parse().ok().map(MetricsAddress::Fixed));
+    let all = read(&all).unwrap().http.watchers;
+    let address = "0.0.0.0:61678".parse().unwrap();
+    assert_eq!(all, WatchersAddress::Fixed(address));
     let unix = [("INTROSPECTION_BIND_ADDRESS", "unix:/run/x.sock")];
     let unix = read(&unix).unwrap();
     assert_eq!((unix.http.introspection, unix.warnings.len()), (None, 1));

@@ -300,7 +300,16 @@ fn what_is_switched_off_is_not_there() -> anyhow::Result<()> {
     };
     let member = &cluster.members[0];
     add_pods(member, "pod", 1)?;
-    ensure!(scrape(member).is_err(), "metrics are served");
+    // As with aws-node, no probe hangs by the metrics: kubelet would not take the pod for ready.
+    eventually("ready", SOON, || {
+        let ready = get(member, member.address(), METRICS, "/readyz")?;
+        ensure!(ready.0 == 200, "{ready:?}");
+        Ok(())
+    })?;
+    let alive = get(member, member.address(), METRICS, "/livez")?;
+    ensure!(alive.0 == 200, "{alive:?}");
+    let metrics = get(member, member.address(), METRICS, "/metrics")?;
+    ensure!(metrics.0 == 404, "metrics are served");
     let enis = get(member, Ipv4Addr::LOCALHOST, INTROSPECTION, "/v1/enis");
     ensure!(enis.is_err(), "the list is served");
     let asked = cluster.cloud().counts();

@@ -4,11 +4,12 @@
 //! takes time is an effect: a future that ends in an `Effect`, which is taken in like anything else. What happens in
 //! one turn is written in one checkpoint (group commit), and what must be durable waits for that write.
 //!
-//! `add`, `del`, `check` and `gc` hold the verbs, `sweep` what becomes of DELs that never come, `planner` what is asked of
+//! `add`, `del`, `check` and `gc` hold the verbs, `sweep` what becomes of DELs that never come, `bound` whose ADDs will come, `planner` what is asked of
 //! EC2, `layout` when the node is laid out, `repair` that it stays so, `startup` and `recovery` how a node and its pods are
 //! got to know, `vpc` what may change around them, `effects` what touches the world.
 
 mod add;
+mod bound;
 mod check;
 mod del;
 mod effects;
@@ -49,6 +50,7 @@ use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
 use add::{AddJob, GaveUp};
+use bound::Bound;
 use check::CheckJob;
 use del::DelJob;
 use effects::Effect;
@@ -116,6 +118,7 @@ pub struct Actor {
     working: HashMap<AttachmentKey, Working>,
     waiting: VecDeque<AddJob>,
     gave_up: Vec<GaveUp>,
+    bound: Bound,
     /// Secondary ENIs whose link is there, so that the node's layout has them.
     linked: BTreeSet<EniId>,
     /// The attached ENIs by device index, as metadata listed them at the start.
@@ -188,6 +191,7 @@ impl Actor {
         self.note(Event::Tick { now });
         self.serve_waiting();
         self.forget();
+        self.expect();
         self.plan();
         self.compare();
         self.note_waits();
@@ -249,6 +253,7 @@ impl Actor {
             // The end of the turn finds out who it was.
             Command::Left => {}
             Command::Conflist(words) => self.conflist = words,
+            Command::Seen(sight) => self.seen(sight),
             Command::Report(reply) => drop(reply.send(self.report())),
             Command::Stop => self.stop(),
         }

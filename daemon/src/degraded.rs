@@ -24,16 +24,19 @@ pub enum Feature {
     VpcChanges,
     /// Giving ENIs the primary's security groups.
     SecurityGroups,
+    /// Seeing pods when they are bound to the node, before their ADD.
+    BoundPods,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Metrics,
         Self::Introspection,
         Self::SubnetFreeAddresses,
         Self::VpcChanges,
         Self::SecurityGroups,
+        Self::BoundPods,
     ];
 
     /// Its name, for tools.
@@ -44,6 +47,7 @@ impl Feature {
             Self::SubnetFreeAddresses => "subnet-free-addresses",
             Self::VpcChanges => "vpc-changes",
             Self::SecurityGroups => "security-groups",
+            Self::BoundPods => "bound-pods",
         }
     }
 }

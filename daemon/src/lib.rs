@@ -4,6 +4,7 @@ pub mod actor;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod conflist;
 pub mod dataplane;
 pub mod degraded;

@@ -38,6 +38,10 @@ pub struct Report {
     pub attachments: Vec<AttachmentReport>,
     /// ADDs that wait for an address.
     pub waiting: Vec<WaitingReport>,
+    /// Pods that the API server shows bound to this node and that have not asked for their address yet; `None` while it does
+    /// not say.
+    #[serde(default)]
+    pub expected: Option<u32>,
     /// Calls to EC2 in flight, and those whose outcome is unknown.
     pub intents: Vec<String>,
     /// Why the pool is not as the planner wants it; the first is what a waiting pod waits for.
@@ -146,7 +150,7 @@ impl fmt::Display for ReasonReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DegradedReport {
     /// Its name, as in the metrics: `metrics`, `introspection`, `subnet-free-addresses`, `vpc-changes`,
-    /// `security-groups`.
+    /// `security-groups`, `bound-pods`.
     pub feature: String,
     /// Why, one line.
     pub message: String,

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::effects::{self, Effect};
 use super::{Actor, failure, translate};
+use crate::cluster::BoundName;
 use crate::dataplane::{DataplaneError, PodLinks};
 
 /// How long the demand of an ADD that timed out is kept: kubelet comes again after about 10 s, containerd's own
@@ -40,6 +41,16 @@ pub(super) struct GaveUp {
     pub until: Timestamp,
 }
 
+impl GaveUp {
+    pub(super) fn is_of(&self, pod: &BoundName) -> bool {
+        self.pod == named(&pod.namespace, &pod.name)
+    }
+}
+
+fn named(namespace: &str, name: &str) -> String {
+    format!("{namespace}/{name}")
+}
+
 impl AddJob {
     pub(super) fn new(
         request: AddRequest,
@@ -67,7 +78,7 @@ impl AddJob {
     /// What a retry of the runtime has in common with this one: it comes with a new sandbox.
     fn pod(&self) -> String {
         match &self.request.pod {
-            Some(pod) => format!("{}/{}", pod.namespace, pod.name),
+            Some(pod) => named(&pod.namespace, &pod.name),
             None => self.request.id.container_id.clone(),
         }
     }

@@ -12,6 +12,7 @@ use super::check::CheckJob;
 use super::del::DelJob;
 use super::failure;
 use super::gc::GcJob;
+use crate::cluster::Sight;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::readiness::Readiness;
@@ -29,6 +30,8 @@ pub(super) enum Command {
     Report(oneshot::Sender<Report>),
     /// How the conflist stands.
     Conflist(String),
+    /// What the API server shows, or that it does not.
+    Seen(Sight),
     Stop,
 }
 
@@ -75,6 +78,12 @@ impl Handle {
     pub fn conflist(&self, words: String) {
         // An actor that is gone reports nothing any more.
         let _ = self.commands.send(Command::Conflist(words));
+    }
+
+    /// Says which pods the API server shows bound to this node.
+    pub fn seen(&self, sight: Sight) {
+        // An actor that is gone plans nothing any more.
+        let _ = self.commands.send(Command::Seen(sight));
     }
 
     /// Tells the actor to finish what it has begun and stop.

@@ -25,7 +25,7 @@ impl Actor {
         }
         let demand = Demand {
             waiting: self.demand(),
-            bound: 0,
+            bound: self.bound.expected().unwrap_or_default(),
         };
         let token_seed = format!("{}-{}", self.token_seed, self.ports.clock.wall().as_secs());
         let view = View {

@@ -98,6 +98,7 @@ impl Actor {
             )),
             attachments: self.pool.attachments().map(attachment).collect(),
             waiting: self.waiting_report(),
+            expected: self.bound.expected(),
             intents: self
                 .pool
                 .intents()

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::bound::Bound;
 use super::effects::{self, Effect, Identified, Ports, Retry};
 use super::layout::Layouts;
 use super::recovery::Recovery;
@@ -106,6 +107,7 @@ impl Start {
             working: HashMap::new(),
             waiting: VecDeque::new(),
             gave_up: Vec::new(),
+            bound: Bound::default(),
             linked: BTreeSet::new(),
             attached: BTreeMap::new(),
             laid_out: false,

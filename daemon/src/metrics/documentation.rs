@@ -23,6 +23,7 @@ fn exposition() -> String {
     metrics.set_subnet_free("subnet-1", Some(1));
     let report = Report {
         described_at: Some(1),
+        expected: Some(1),
         ..Report::default()
     };
     metrics.text(&report).unwrap()

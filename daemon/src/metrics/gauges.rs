@@ -96,6 +96,13 @@ fn pool(report: &Report) -> Result<Vec<MetricFamily>, prometheus::Error> {
         "ADDs that wait for an address now.",
         report.waiting.len() as f64,
     )?);
+    if let Some(expected) = report.expected {
+        families.extend(single(
+            "berth_pods_expected",
+            "Pods bound to this node that have not asked for their address yet; absent while the API server does not say.",
+            f64::from(expected),
+        )?);
+    }
     Ok(families)
 }
 

@@ -85,9 +85,14 @@ fn holding(report: &Report) -> String {
         0 => format!("{} addresses", counts.held),
         _ => format!("{} addresses ({prefixes} /28s)", counts.held),
     };
+    let expected = match report.expected {
+        Some(1) => "; 1 more pod is bound to the node and will ask".to_owned(),
+        None | Some(0) => String::new(),
+        Some(pods) => format!("; {pods} more pods are bound to the node and will ask"),
+    };
     match parts.len() {
-        0 => format!("holds {held}\n"),
-        _ => format!("holds {held}: {}\n", parts.join(", ")),
+        0 => format!("holds {held}{expected}\n"),
+        _ => format!("holds {held}: {}{expected}\n", parts.join(", ")),
     }
 }
 

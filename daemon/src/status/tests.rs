@@ -97,6 +97,7 @@ fn report() -> Report {
             waited_ms: 1500,
             reason: "subnet-1 has no free address".into(),
         }],
+        expected: Some(3),
         intents: Vec::new(),
         subnet_id: Some("subnet-1".into()),
         started_at: 1_700_000_000,
@@ -132,7 +133,7 @@ fn report() -> Report {
 const PAGE: &str = "\
 berthd 0.1.0 on i-0abc (m5.large), up 3h 12m 5s: serving
 1 of 3 ENIs, 9 addresses an ENI; subnet-1 has 0 addresses left
-holds 2 addresses: 1 with pods, 1 free for the next pods
+holds 2 addresses: 1 with pods, 1 free for the next pods; 3 more pods are bound to the node and will ask
 conflist: /host/etc/cni/net.d/05-berth.conflist stands
 
 Not as it should be:

@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::actor::{Handle, Persisted, Ports, Start};
 use crate::clock::Clock;
+use crate::cluster::fake::FakeCluster;
+use crate::cluster::{self, Sight};
 use crate::dataplane::fake::FakeDataplane;
 use crate::degraded::Degraded;
 use crate::metrics::{CountedEc2, Metrics};
@@ -77,7 +79,14 @@ impl Store for Session {
 struct Daemon {
     handle: Handle,
     actor: JoinHandle<()>,
+    watcher: JoinHandle<()>,
     kill: watch::Sender<bool>,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
 }
 
 /// A node. Its world stays when its daemon goes.
@@ -88,6 +97,8 @@ pub struct Node {
     /// Of all its daemons.
     pub metrics: Metrics,
     pub sandboxes: FakeSandboxes,
+    /// The API server.
+    pub api: FakeCluster,
     settings: Arc<Settings>,
     clock: PausedClock,
     boot_id: String,
@@ -127,6 +138,7 @@ impl Node {
             disk: MemoryStore::default(),
             metrics: Metrics::new().unwrap(),
             sandboxes: FakeSandboxes::default(),
+            api: FakeCluster::default(),
             settings: Arc::new(Settings::read(&settings).unwrap()),
             clock: PausedClock {
                 since: Instant::now(),
@@ -162,9 +174,10 @@ impl Node {
             killed,
         };
         self.starts += 1;
+        let degraded = Degraded::default();
         let start = Start {
             metrics: self.metrics.clone(),
-            degraded: Degraded::default(),
+            degraded: degraded.clone(),
             settings: self.settings.clone(),
             ports: Ports {
                 ec2: Arc::new(CountedEc2::new(self.cloud.clone(), self.metrics.clone())),
@@ -182,9 +195,13 @@ impl Node {
         self.polls_left.store(self.mortality, Ordering::Relaxed);
         let mortal = mortal(self.polls_left.clone(), kill.clone(), actor.run());
         let actor = tokio::spawn(mortal);
+        let seer = handle.clone();
+        let seen = move |sight: Sight| seer.seen(sight);
+        let watcher = tokio::spawn(cluster::watch(Arc::new(self.api.clone()), seen, degraded));
         self.daemon = Some(Daemon {
             handle,
             actor,
+            watcher,
             kill,
         });
     }
@@ -214,10 +231,10 @@ impl Node {
 
     /// kill -9.
     pub async fn kill(&mut self) {
-        if let Some(daemon) = self.daemon.take() {
+        if let Some(mut daemon) = self.daemon.take() {
             daemon.kill.send_replace(true);
             daemon.actor.abort();
-            let _ = daemon.actor.await;
+            let _ = (&mut daemon.actor).await;
         }
     }
 
@@ -242,9 +259,9 @@ impl Node {
 
     /// SIGTERM; answers when the daemon is gone.
     pub async fn stop(&mut self) {
-        let daemon = self.daemon.take().expect("no daemon runs");
+        let mut daemon = self.daemon.take().expect("no daemon runs");
         daemon.handle.stop();
-        daemon.actor.await.unwrap();
+        (&mut daemon.actor).await.unwrap();
         daemon.kill.send_replace(true);
     }
 

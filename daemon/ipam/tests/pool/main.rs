@@ -5,6 +5,7 @@
 mod cloud;
 mod convergence;
 mod describes;
+mod documents;
 mod doubts;
 mod growth;
 mod invariants;

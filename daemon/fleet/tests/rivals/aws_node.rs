@@ -1,0 +1,305 @@
+//! aws-node's model: its documents' tables, and its pool manager's timing.
+
+use std::time::Duration;
+
+use fleet::random::{Purpose, stream};
+use fleet::rivals::AwsNode;
+use ipam::policy::WarmTargets;
+use ipam::{Action, AddressMode, FailureKind, Limits, PoolSettings, Timestamp, Verb};
+
+use crate::documents::{self, Holdings, Row, T3_SMALL, warm_addresses, warm_enis, warm_prefixes};
+use crate::world::{World, limits, subnet};
+
+const SECONDARY: AddressMode = AddressMode::Secondary;
+const PREFIX: AddressMode = AddressMode::Prefix;
+
+/// A node of this type with aws-node, in a subnet of 1,019 addresses.
+fn world(limits: Limits, mode: AddressMode, targets: WarmTargets, seed: u64) -> World {
+    let settings = PoolSettings {
+        mode,
+        targets,
+        ..PoolSettings::default()
+    };
+    let random = stream(seed, Purpose::Node, 0, 0);
+    let node = AwsNode::new(&settings, limits, 737, random);
+    let mut world = World::new(node, limits, subnet(22));
+    world.cooldown = settings.cooldown;
+    world
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn holdings(world: &World) -> Holdings {
+    let enis: Vec<_> = world.cloud.attached().map(|(_, eni)| eni).collect();
+    let slots = enis.iter().map(|e| e.secondary.len() + e.prefixes.len());
+    Holdings {
+        enis: enis.len(),
+        slots: slots.sum(),
+        unused: world.held() - world.pods.len(),
+    }
+}
+
+/// The row holds once all pods run and the pool has settled, and ten minutes later.
+fn check(mode: AddressMode, (limits, targets, pods, held): Row) -> Holdings {
+    for seed in 1..=3 {
+        let mut world = world(limits, mode, targets, seed);
+        world.run(seconds(30));
+        (0..pods as usize).for_each(|pod| world.bind(pod));
+        world.serve_all();
+        world.run(seconds(120));
+        assert_eq!(holdings(&world), held, "{pods} pods, {targets:?}");
+        world.run(seconds(600));
+        assert_eq!(holdings(&world), held, "{pods} pods, {targets:?}, later");
+        assert_eq!(world.cloud.refusals, []);
+    }
+    held
+}
+
+#[test]
+fn single_addresses() {
+    for row in documents::SINGLE_ADDRESSES {
+        check(SECONDARY, row);
+    }
+}
+
+#[test]
+fn prefixes() {
+    for row in documents::PREFIXES {
+        check(PREFIX, row);
+    }
+}
+
+#[test]
+fn incidents() {
+    for (row, with_primaries) in documents::INCIDENTS {
+        let held = check(SECONDARY, row);
+        assert_eq!(held.slots + held.enis, with_primaries);
+    }
+}
+
+/// A node's day: addresses at 0, 3, 18 and 38 pods.
+#[test]
+fn steps() {
+    let m3_2xlarge = limits(4, 30);
+    for (mode, targets, held) in [
+        (SECONDARY, warm_enis(1), [29, 58, 58, 87]),
+        (SECONDARY, warm_addresses(10, 0), [10, 13, 28, 48]),
+        (PREFIX, warm_prefixes(1), [16, 32, 48, 64]),
+    ] {
+        let mut world = world(m3_2xlarge, mode, targets, 1);
+        let steps = [0, 3, 18, 38].map(|pods| {
+            (world.pods.len()..pods).for_each(|pod| world.bind(pod));
+            world.serve_all();
+            world.run(seconds(60));
+            world.held()
+        });
+        assert_eq!(steps, held, "{targets:?}");
+    }
+}
+
+#[test]
+fn what_the_pods_leave() {
+    for (mode, targets, left) in [
+        (SECONDARY, warm_addresses(2, 5), (2, 5)),
+        (SECONDARY, warm_enis(1), (1, 3)),
+        (PREFIX, warm_prefixes(1), (1, 1)),
+        (PREFIX, warm_addresses(7, 20), (1, 2)),
+    ] {
+        let mut world = world(T3_SMALL, mode, targets, 1);
+        (0..9).for_each(|pod| world.bind(pod));
+        world.serve_all();
+        (0..9).for_each(|pod| world.unbind(pod));
+        world.run(seconds(900));
+        let held = holdings(&world);
+        assert_eq!((held.enis, held.slots), left, "{targets:?}");
+    }
+}
+
+#[test]
+fn max_eni_is_a_limit_of_enis() {
+    let settings = PoolSettings {
+        max_eni: Some(2),
+        ..PoolSettings::default()
+    };
+    let random = stream(1, Purpose::Node, 0, 0);
+    let node = AwsNode::new(&settings, T3_SMALL, 737, random);
+    let mut world = World::new(node, T3_SMALL, subnet(24));
+    (0..6).for_each(|pod| world.bind(pod));
+    world.serve_all();
+    world.run(seconds(600));
+    assert_eq!((holdings(&world).enis, world.held()), (2, 6));
+}
+
+#[test]
+fn a_full_complement_of_pods_needs_no_more() {
+    let settings = PoolSettings::default();
+    let random = stream(1, Purpose::Node, 0, 0);
+    let node = AwsNode::new(&settings, T3_SMALL, 6, random);
+    let mut world = World::new(node, T3_SMALL, subnet(24));
+    (0..6).for_each(|pod| world.bind(pod));
+    world.serve_all();
+    world.run(seconds(600));
+    assert_eq!(world.held(), 6);
+}
+
+#[test]
+fn one_eni_a_pass() {
+    let mut world = world(limits(4, 15), SECONDARY, warm_enis(3), 1);
+    world.run(seconds(60));
+    let made: Vec<Timestamp> = (world.calls.iter())
+        .filter(|(_, action)| action.verb() == Verb::Create)
+        .map(|(at, _)| *at)
+        .collect();
+    assert_eq!(made.len(), 2, "14 at the start, then 28, then 42");
+    // Create, Attach, Protect and Connect take 0.3 s each, then metadata is looked at 0.3 s after the Connect began.
+    assert_eq!(made[1].since(made[0]), Duration::from_millis(5_000 + 1_200));
+}
+
+#[test]
+fn a_pod_that_finds_the_pool_empty_is_refused_at_once() {
+    let mut world = world(T3_SMALL, SECONDARY, warm_addresses(1, 1), 1);
+    world.run(seconds(30));
+    world.bind(0);
+    world.bind(1);
+    assert_eq!((world.pods.len(), world.refused), (1, 1));
+    world.run(seconds(9));
+    assert_eq!(world.pods.len(), 1, "nobody wakes the runtime");
+    world.run(seconds(2));
+    assert_eq!(world.pods.len(), 2);
+}
+
+/// Addresses that rest count as free: a node whose pods come as fast as their addresses rest never gets more
+/// (aws/amazon-vpc-cni-k8s#2896).
+#[test]
+fn resting_addresses_starve_pods() {
+    let mut world = world(limits(8, 30), SECONDARY, warm_addresses(2, 12), 1);
+    world.run(seconds(30));
+    for pod in 0..60 {
+        world.bind(pod);
+        world.run(seconds(3));
+        if pod >= 4 {
+            world.unbind(pod - 4);
+        }
+    }
+    assert_eq!(world.held(), 12);
+    assert!(world.refused > 20, "{} refusals", world.refused);
+}
+
+/// MINIMUM_IP_TARGET by itself keeps nothing free above it, and asks for nothing beyond it.
+#[test]
+fn a_floor_alone_starves_pods() {
+    let mut world = world(T3_SMALL, SECONDARY, warm_addresses(0, 2), 1);
+    (0..5).for_each(|pod| world.bind(pod));
+    world.run(seconds(3_600));
+    assert_eq!((world.held(), world.pods.len()), (2, 2));
+}
+
+#[test]
+fn decreases_are_half_a_minute_apart() {
+    let mut world = world(limits(8, 30), SECONDARY, warm_addresses(2, 0), 1);
+    (0..20).for_each(|pod| world.bind(pod));
+    world.serve_all();
+    world.run(seconds(60));
+    let settled = world.calls.len();
+    for pod in 0..20 {
+        world.unbind(pod);
+        world.run(seconds(6));
+    }
+    world.run(seconds(300));
+    let given: Vec<Timestamp> = (world.calls[settled..].iter())
+        .filter(|(_, action)| action.verb() == Verb::Unassign)
+        .map(|(at, _)| *at)
+        .collect();
+    assert!(given.len() >= 4, "{given:?}");
+    let gaps = given.windows(2).map(|pair| pair[1].since(pair[0]));
+    assert!(gaps.min().unwrap() >= seconds(30), "{given:?}");
+    assert_eq!(world.held(), 2);
+}
+
+#[test]
+fn a_full_subnet_rests_for_two_minutes() {
+    let mut world = world(limits(8, 30), SECONDARY, warm_enis(1), 1);
+    world.run(seconds(30));
+    world.fault = Some(Box::new(|action, _| {
+        (action.asks_for() > 0).then_some(FailureKind::SubnetFull)
+    }));
+    world.bind(0);
+    let settled = world.calls.len();
+    world.run(seconds(300));
+    let tries: Vec<Timestamp> = world.calls[settled..].iter().map(|(at, _)| *at).collect();
+    assert_eq!(world.count(Verb::Create), tries.len(), "its ENI is full");
+    let gaps = tries.windows(2).map(|pair| pair[1].since(pair[0]));
+    assert!(gaps.min().unwrap() >= seconds(120), "{tries:?}");
+    assert_eq!(tries.len(), 3);
+}
+
+/// What EC2 answers to the first calls.
+fn first(count: usize, kind: FailureKind, verb: Verb) -> crate::world::Fault {
+    let mut left = count;
+    Box::new(move |action: &Action, _| {
+        let hit = left > 0 && action.verb() == verb;
+        left -= usize::from(hit);
+        hit.then_some(kind)
+    })
+}
+
+#[test]
+fn throttles_are_tried_three_times_then_for_one_address_then_the_daemon_restarts() {
+    let mut world = world(limits(8, 30), SECONDARY, warm_enis(1), 1);
+    world.fault = Some(first(6, FailureKind::Throttled, Verb::Assign));
+    world.run(seconds(60));
+    let counts: Vec<u32> = (world.calls.iter())
+        .map(|(_, action)| action.asks_for())
+        .collect();
+    assert_eq!(counts, [29, 29, 29, 1, 1, 1, 29]);
+    let restart = world.calls[6].0.since(world.calls[5].0);
+    assert_eq!(restart, world.latency + seconds(10));
+    world.bind(0);
+    assert_eq!(world.refused, 0);
+}
+
+#[test]
+fn an_eni_that_is_not_attached_is_deleted() {
+    let mut world = world(limits(8, 30), SECONDARY, warm_enis(1), 1);
+    world.run(seconds(30));
+    world.fault = Some(first(3, FailureKind::Throttled, Verb::Attach));
+    world.bind(0);
+    world.run(seconds(60));
+    assert_eq!(world.count(Verb::Delete), 1);
+    assert_eq!(world.cloud.enis.len(), 2, "and made again");
+    assert_eq!(world.held(), 58);
+}
+
+#[test]
+fn what_a_failed_unassign_left_comes_back() {
+    let mut world = world(limits(8, 30), SECONDARY, warm_addresses(2, 0), 1);
+    (0..10).for_each(|pod| world.bind(pod));
+    world.serve_all();
+    world.run(seconds(60));
+    world.fault = Some(first(3, FailureKind::Throttled, Verb::Unassign));
+    (0..10).for_each(|pod| world.unbind(pod));
+    world.run(seconds(30));
+    assert_eq!(world.held(), 12);
+    world.run(seconds(300));
+    assert_eq!(world.held(), 2);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_node() {
+    let calls = |seed| {
+        let mut world = world(limits(4, 15), SECONDARY, warm_addresses(3, 8), seed);
+        for pod in 0..80 {
+            world.bind(pod);
+            world.run(seconds(2));
+            if pod >= 20 {
+                world.unbind(pod - 20);
+            }
+        }
+        world.run(seconds(600));
+        world.calls.clone()
+    };
+    assert_eq!(calls(5), calls(5));
+    assert_ne!(calls(5), calls(6));
+}

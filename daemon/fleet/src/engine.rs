@@ -74,11 +74,7 @@ pub enum Broken {
 /// # Errors
 /// [`Broken`] when the scenario contradicts itself, or a pool broke a rule.
 pub fn simulate(scenario: &Scenario, policy: Policy, options: Options<'_>) -> Result<Run, Broken> {
-    let mut nodes = Vec::new();
-    for (index, node) in scenario.nodes.iter().enumerate() {
-        let random = stream(options.seed, Purpose::Node, index, 0);
-        nodes.extend(policy.node(node, random));
-    }
+    let nodes = policy.nodes(scenario, options.seed);
     run_nodes(scenario, policy.name(), policy.cooldown(), nodes, options)
 }
 
@@ -252,6 +248,7 @@ impl Engine<'_> {
                 let what = format!("{action} took {address} from pod {pod}");
                 return Err(self.broken(node, what));
             }
+            self.hosts[node].loses(*block);
         }
         Ok(answer.outcome)
     }

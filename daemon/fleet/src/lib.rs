@@ -11,6 +11,7 @@ mod measure;
 pub mod node;
 pub mod policy;
 pub mod random;
+pub mod rivals;
 pub mod run;
 pub mod scenario;
 pub mod trace;

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use ipam::{AddressMode, PoolSettings};
 use serde::Serialize;
 
 use crate::berth::Berth;
 use crate::node::Node;
-use crate::random::Random;
-use crate::scenario;
+use crate::random::{Purpose, stream};
+use crate::rivals::{AwsNode, CiliumNode, GkeNode, Operator, Watermark};
+use crate::scenario::Scenario;
 
 /// How long the networks that rest a freed address do so: aws-node's IP_COOLDOWN_PERIOD, and berth's, by default.
 const COOLDOWN: Duration = Duration::from_secs(30);
@@ -71,12 +73,48 @@ impl Policy {
         }
     }
 
-    /// What runs on a node. `random` is what it may draw from.
-    pub fn node(self, node: &scenario::Node, random: Random) -> Option<Box<dyn Node>> {
+    /// What runs on the nodes of a scenario, in its order; each draws from a stream of its own.
+    pub fn nodes(self, scenario: &Scenario, seed: u64) -> Vec<Box<dyn Node>> {
+        let operator = Operator::default();
+        let nodes = scenario.nodes.iter().enumerate();
+        let pools = nodes.map(|(index, node)| -> Box<dyn Node> {
+            let random = stream(seed, Purpose::Node, index, 0);
+            match self {
+                Self::Berth => Box::new(Berth::new(node, random)),
+                Self::Cilium8 => {
+                    let watermark = Watermark::default();
+                    Box::new(CiliumNode::new(watermark, node.limits, &operator, random))
+                }
+                Self::GkeCidr => Box::new(GkeNode::new(node.max_pods)),
+                Self::AwsDefault | Self::AwsIp2Min12 | Self::AwsIp10 | Self::AwsPrefix1 => {
+                    let settings = self.aws_settings();
+                    let (limits, max_pods) = (node.limits, node.max_pods);
+                    Box::new(AwsNode::new(&settings, limits, max_pods, random))
+                }
+            }
+        });
+        pools.collect()
+    }
+
+    /// aws-node's settings, as far as they are not its defaults.
+    fn aws_settings(self) -> PoolSettings {
+        let mut settings = PoolSettings {
+            cooldown: COOLDOWN,
+            ..PoolSettings::default()
+        };
         match self {
-            Self::Berth => Some(Box::new(Berth::new(node, random))),
-            _ => None,
+            Self::AwsIp2Min12 => {
+                settings.targets.addresses = Some(2);
+                settings.targets.minimum = Some(12);
+            }
+            Self::AwsIp10 => settings.targets.addresses = Some(10),
+            Self::AwsPrefix1 => {
+                settings.mode = AddressMode::Prefix;
+                settings.targets.prefixes = Some(1);
+            }
+            _ => settings.targets.enis = Some(1),
         }
+        settings
     }
 }
 

@@ -152,6 +152,11 @@ impl Host {
         }
     }
 
+    /// Has a block no more: what EC2 gives it of it again is a new address.
+    pub fn loses(&mut self, block: Ipv4Net) {
+        self.freed.retain(|address, _| !block.contains(address));
+    }
+
     /// A pod that has an address of this block.
     pub fn living_in(&self, block: Ipv4Net) -> Option<(Ipv4Addr, PodId)> {
         let mut living = self.living.range(block.network()..=block.broadcast());

@@ -66,7 +66,7 @@ fn faults(each: u64) -> crate::world::Fault {
             FailureKind::NotFound => matches!(action, ipam::Action::Attach { .. }),
             _ => true,
         };
-        (seen % each == 0 && sensible).then_some(kind)
+        (seen.is_multiple_of(each) && sensible).then_some(kind)
     })
 }
 
@@ -81,11 +81,12 @@ fn play(node: impl Node + 'static, limits: Limits, cooldown: u64, each: u64, ste
     for step in steps {
         match step {
             Step::Bind(count) => {
-                let room = most - there.len();
-                for pod in next..next + room.min(usize::from(*count)) {
+                let count = usize::from(*count).min(most - there.len());
+                let pods = next..next + count;
+                next += count;
+                for pod in pods {
                     world.bind(pod);
                     there.push(pod);
-                    next += 1;
                 }
             }
             Step::Unbind(which) if !there.is_empty() => {

@@ -172,6 +172,7 @@ impl World {
                     let range = self.range;
                     self.at(self.latency, Input::Range { range });
                 }
+                Output::Contradiction { what } => panic!("{what}"),
                 Output::WakeAt(at) => {
                     assert!(at >= self.now, "woken in the past");
                     self.wake = Some(at);

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use ipam::{AttachmentKey, EniId, Event, History, Pool, Reason, Timestamp};
+use ipam::{AttachmentKey, EniId, Event, History, Pool, Reason, Returning, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
@@ -49,7 +49,7 @@ use crate::node::NodeFacts;
 use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
-use add::{AddJob, GaveUp};
+use add::AddJob;
 use bound::Bound;
 use check::CheckJob;
 use del::DelJob;
@@ -117,7 +117,8 @@ pub struct Actor {
     running: FuturesUnordered<Running>,
     working: HashMap<AttachmentKey, Working>,
     waiting: VecDeque<AddJob>,
-    gave_up: Vec<GaveUp>,
+    /// Pods whose ADD timed out, and whose runtime will come again.
+    gave_up: Returning<String>,
     bound: Bound,
     /// Secondary ENIs whose link is there, so that the node's layout has them.
     linked: BTreeSet<EniId>,
@@ -329,7 +330,7 @@ impl Actor {
     fn sleep_until_deadline(&self) -> impl Future<Output = ()> + use<> {
         let now = self.now();
         let waiting = self.waiting.iter().map(|job| job.deadline);
-        let deadlines = waiting.chain(self.gave_up.iter().map(|gave_up| gave_up.until));
+        let deadlines = waiting.chain(self.gave_up.next());
         let until = deadlines
             .chain(self.wake_at)
             .chain(self.sweep.due)

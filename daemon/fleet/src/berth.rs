@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipam::{
     Attachment, AttachmentKey, Demand, EniId, Event, History, Limits, PodInterface, Pool,
-    PoolSettings, Subnet, Timestamp, View,
+    PoolSettings, Returning, Subnet, Timestamp, View,
 };
 
 use crate::node::{Input, Node, Output, PodId};
@@ -15,9 +15,6 @@ use crate::scenario;
 
 /// How long an ADD waits (BERTH_ADD_WAIT_SECONDS).
 const ADD_WAIT: Duration = Duration::from_secs(20);
-
-/// How long the demand of an ADD that gave up is kept, as in berthd.
-const REMEMBER: Duration = Duration::from_secs(30);
 
 /// How often the subnet is looked at, as in berthd.
 const LOOK_EACH: Duration = Duration::from_secs(60);
@@ -35,7 +32,7 @@ pub struct Berth {
     /// Those whose ADD has not come.
     bound: BTreeSet<PodId>,
     waiting: VecDeque<Waiting>,
-    gave_up: Vec<(PodId, Timestamp)>,
+    gave_up: Returning<PodId>,
     look_at: Option<Timestamp>,
     /// When the last plan wants to be made again.
     plan_at: Option<Timestamp>,
@@ -60,7 +57,7 @@ impl Berth {
             subnet: None,
             bound: BTreeSet::new(),
             waiting: VecDeque::new(),
-            gave_up: Vec::new(),
+            gave_up: Returning::default(),
             look_at: None,
             plan_at: None,
         }
@@ -87,7 +84,7 @@ impl Berth {
             Input::Bound { pod } => return self.bound.insert(pod),
             Input::Add { pod } => {
                 self.bound.remove(&pod);
-                self.gave_up.retain(|(other, _)| *other != pod);
+                self.gave_up.came(&pod);
                 let deadline = turn.now.after(ADD_WAIT);
                 self.waiting.push_back(Waiting { pod, deadline });
             }
@@ -114,8 +111,7 @@ impl Berth {
     /// Whether a plan is due by its own wish, or because demand ends.
     fn is_due(&self, now: Timestamp) -> bool {
         let ends = self.waiting.iter().map(|waiting| waiting.deadline);
-        let forgets = self.gave_up.iter().map(|(_, until)| *until);
-        let mut due = ends.chain(forgets).chain(self.plan_at);
+        let mut due = ends.chain(self.gave_up.next()).chain(self.plan_at);
         due.any(|at| at <= now)
     }
 
@@ -130,9 +126,8 @@ impl Berth {
             self.apply(Event::Allocated { attachment }, turn);
             turn.outputs.push(Output::Serve { pod, address });
         }
-        let until = turn.now.after(REMEMBER);
         while let Some(waiting) = self.waiting.pop_front_if(|w| w.deadline <= turn.now) {
-            self.gave_up.push((waiting.pod, until));
+            self.gave_up.gave_up(waiting.pod, turn.now);
             turn.outputs.push(Output::Refuse { pod: waiting.pod });
         }
     }
@@ -140,7 +135,7 @@ impl Berth {
     fn demand(&self) -> Demand {
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
         Demand {
-            waiting: count(self.waiting.len() + self.gave_up.len()),
+            waiting: count(self.waiting.len()) + self.gave_up.count(),
             bound: count(self.bound.len()),
         }
     }
@@ -181,8 +176,7 @@ impl Berth {
 
     fn wake(&self) -> Option<Timestamp> {
         let ends = self.waiting.front().map(|waiting| waiting.deadline);
-        let forgets = self.gave_up.iter().map(|(_, until)| *until).min();
-        [self.plan_at, self.look_at, ends, forgets]
+        [self.plan_at, self.look_at, ends, self.gave_up.next()]
             .into_iter()
             .flatten()
             .min()
@@ -213,7 +207,7 @@ impl Node for Berth {
         let due = self.is_due(now);
         let plans = self.note(input, &mut turn) || due;
         self.serve_waiting(&mut turn);
-        self.gave_up.retain(|(_, until)| *until > now);
+        self.gave_up.forget(now);
         if plans {
             self.plan(&mut turn);
         }

@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use berth_cni::contract::{AddRequest, Added, Outcome};
 use ipam::{AttachmentKey, Event, Reason, Timestamp, desired};
@@ -11,12 +10,7 @@ use tracing::{info, warn};
 
 use super::effects::{self, Effect};
 use super::{Actor, failure, translate};
-use crate::cluster::BoundName;
 use crate::dataplane::{DataplaneError, PodLinks};
-
-/// How long the demand of an ADD that timed out is kept: kubelet comes again after about 10 s, containerd's own
-/// back-off included well within this.
-const REMEMBER: Duration = Duration::from_secs(30);
 
 /// Of an ADD that did not wait.
 const SERVED_AT_ONCE: &str = "none";
@@ -35,19 +29,8 @@ pub(super) struct AddJob {
     reply: oneshot::Sender<Outcome>,
 }
 
-/// An ADD that timed out, whose runtime will come again.
-pub(super) struct GaveUp {
-    pod: String,
-    pub until: Timestamp,
-}
-
-impl GaveUp {
-    pub(super) fn is_of(&self, pod: &BoundName) -> bool {
-        self.pod == named(&pod.namespace, &pod.name)
-    }
-}
-
-fn named(namespace: &str, name: &str) -> String {
+/// What a pod whose ADD gave up is known by when it comes again.
+pub(super) fn named(namespace: &str, name: &str) -> String {
     format!("{namespace}/{name}")
 }
 
@@ -88,8 +71,7 @@ impl Actor {
     pub(super) fn begin_add(&mut self, mut job: AddJob) {
         job.arrived = self.now();
         job.deadline = job.arrived.after(self.settings.add_wait);
-        let pod = job.pod();
-        self.gave_up.retain(|other| other.pod != pod);
+        self.gave_up.came(&job.pod());
         if self.stopping.is_some() {
             return self.answer(job, failure::stopping());
         }
@@ -328,11 +310,7 @@ impl Actor {
         let reason = self.waits_for();
         self.metrics
             .waited(reason.name(), self.now().since(job.arrived));
-        let until = self.now().after(REMEMBER);
-        self.gave_up.push(GaveUp {
-            pod: job.pod(),
-            until,
-        });
+        self.gave_up.gave_up(job.pod(), self.now());
         let outcome = failure::no_address(&reason, self.now());
         self.answer(job, outcome);
     }
@@ -347,8 +325,7 @@ impl Actor {
 
     /// Forgets those that gave up and did not come again in time.
     pub(super) fn forget(&mut self) {
-        let now = self.now();
-        self.gave_up.retain(|gave_up| gave_up.until > now);
+        self.gave_up.forget(self.now());
     }
 
     /// How many addresses are wanted: by those who wait, and by those who will come again.
@@ -358,7 +335,8 @@ impl Actor {
                 .attachment(&translate::key(&job.request.id))
                 .is_none()
         });
-        u32::try_from(fresh.count() + self.gave_up.len()).unwrap_or(u32::MAX)
+        let fresh = u32::try_from(fresh.count()).unwrap_or(u32::MAX);
+        fresh.saturating_add(self.gave_up.count())
     }
 
     pub(super) fn refuse_waiting(&mut self) {

@@ -9,6 +9,7 @@ use ipam::Attachment;
 use tracing::debug;
 
 use super::Actor;
+use super::add::named;
 use crate::cluster::{BoundName, BoundPod, Sight};
 
 /// What is known of bound pods.
@@ -115,11 +116,12 @@ impl Actor {
 
     /// Whether an ADD of the pod waits, or has given up and will come again.
     fn asks(&self, name: &BoundName) -> bool {
+        let named = named(&name.namespace, &name.name);
         let is_it = |pod: &berth_cni::contract::PodName| {
             pod.namespace == name.namespace && pod.name == name.name
         };
         let mut waiting = self.waiting.iter();
         waiting.any(|job| job.request.pod.as_ref().is_some_and(is_it))
-            || self.gave_up.iter().any(|gave_up| gave_up.is_of(name))
+            || self.gave_up.iter().any(|gave_up| *gave_up == named)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use ipam::{Event, Pool, Snapshot};
+use ipam::{Event, Pool, Returning, Snapshot};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -106,7 +106,7 @@ impl Start {
             running: FuturesUnordered::new(),
             working: HashMap::new(),
             waiting: VecDeque::new(),
-            gave_up: Vec::new(),
+            gave_up: Returning::default(),
             bound: Bound::default(),
             linked: BTreeSet::new(),
             attached: BTreeMap::new(),

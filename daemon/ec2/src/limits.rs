@@ -8,6 +8,30 @@ use crate::port::InstanceLimits;
 /// EC2 DescribeInstanceTypes, reduced to what berth uses; the file's head says which columns.
 const TABLE: &str = include_str!("../data/instance-limits.csv");
 
+/// A line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownType {
+    /// For example `m5.large`.
+    pub name: &'static str,
+    /// What its ENIs take.
+    pub limits: InstanceLimits,
+    /// Default vCPUs: EKS recommends fewer pods for 30 and less.
+    pub vcpus: u32,
+}
+
+/// Every type of the table, sorted bytewise by name.
+pub fn all() -> impl Iterator<Item = KnownType> {
+    body().lines().filter_map(|line| {
+        let (name, rest) = line.split_once(',')?;
+        let (limits, vcpus) = parse(rest)?;
+        Some(KnownType {
+            name,
+            limits,
+            vcpus,
+        })
+    })
+}
+
 /// The limits of `instance_type`, or nothing if it is newer than this table.
 pub fn built_in(instance_type: &str) -> Option<InstanceLimits> {
     let mut rest = body();
@@ -20,7 +44,7 @@ pub fn built_in(instance_type: &str) -> Option<InstanceLimits> {
         let line = &rest[middle..middle + length];
         let (name, limits) = line.trim_end().split_once(',')?;
         match instance_type.cmp(name) {
-            std::cmp::Ordering::Equal => return parse(limits),
+            std::cmp::Ordering::Equal => return parse(limits).map(|(limits, _)| limits),
             std::cmp::Ordering::Less => rest = &rest[..middle],
             std::cmp::Ordering::Greater => rest = &rest[middle + length..],
         }
@@ -37,8 +61,8 @@ fn body() -> &'static str {
     rest
 }
 
-/// `enis,ipv4 per eni,yes|no`.
-fn parse(limits: &str) -> Option<InstanceLimits> {
+/// `enis,ipv4 per eni,yes|no,vCPUs`.
+fn parse(limits: &str) -> Option<(InstanceLimits, u32)> {
     let mut fields = limits.split(',');
     let enis = fields.next()?.parse().ok()?;
     let ipv4_per_eni = fields.next()?.parse().ok()?;
@@ -47,14 +71,16 @@ fn parse(limits: &str) -> Option<InstanceLimits> {
         "no" => false,
         _ => return None,
     };
+    let vcpus = fields.next()?.parse().ok()?;
     if fields.next().is_some() {
         return None;
     }
-    Some(InstanceLimits {
+    let limits = InstanceLimits {
         enis,
         ipv4_per_eni,
         prefixes,
-    })
+    };
+    Some((limits, vcpus))
 }
 
 #[cfg(test)]
@@ -105,13 +131,28 @@ mod tests {
         let mut count = 0;
         for line in body().lines() {
             let (name, rest) = line.split_once(',').unwrap();
-            let parsed = parse(rest).unwrap_or_else(|| panic!("{line}"));
+            let (parsed, vcpus) = parse(rest).unwrap_or_else(|| panic!("{line}"));
+            assert!((1..=2048).contains(&vcpus), "{line}");
             assert!((1..=32).contains(&parsed.enis), "{line}");
             assert!((2..=64).contains(&parsed.ipv4_per_eni), "{line}");
             assert_eq!(built_in(name), Some(parsed), "{line}");
             count += 1;
         }
         assert_eq!(count, 1395);
+    }
+
+    #[test]
+    fn all_types_are_listed_with_their_vcpus() {
+        assert_eq!(all().count(), 1395);
+        // Not what its size says: hpc7a counts physical cores.
+        for (name, vcpus) in [
+            ("c5.large", 2),
+            ("m6a.32xlarge", 128),
+            ("hpc7a.12xlarge", 24),
+        ] {
+            let known = all().find(|known| known.name == name).unwrap();
+            assert_eq!((known.vcpus, Some(known.limits)), (vcpus, built_in(name)));
+        }
     }
 
     #[test]

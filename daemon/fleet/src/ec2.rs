@@ -166,9 +166,9 @@ impl Ec2 {
     }
 
     /// Gives a node a range for good.
-    pub fn give_range(&mut self, node: usize, length: u8) -> Option<Ipv4Net> {
+    pub fn give_range(&mut self, node: usize, length: u8, now: Timestamp) -> Option<Ipv4Net> {
         if self.ranges_in_subnets {
-            return self.subnet(node).give_range(length);
+            return self.subnet(node).give_range(length, now);
         }
         let size = 1_u32.checked_shl(32 - u32::from(length))?;
         let first = self.elsewhere.div_ceil(size) * size;

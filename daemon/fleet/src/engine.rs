@@ -284,7 +284,7 @@ impl Engine<'_> {
                     .at(self.now.after(SUBNET_READ), Event::Subnet(node));
             }
             Output::TakeRange { length } => {
-                let range = self.ec2.give_range(node, length);
+                let range = self.ec2.give_range(node, length, self.now);
                 let size = range.map_or(0, |range| 1_i64 << (32 - range.prefix_len()));
                 self.hosts[node].gets_range(range);
                 self.meter.held(node, size, self.now);

@@ -71,9 +71,19 @@ impl Meter {
                 at,
                 held: self.held.value(),
                 used: self.used.value(),
+                calls: self.mutating(),
             });
         }
         self.samples.len() > before
+    }
+
+    /// Calls accepted that change something.
+    fn mutating(&self) -> u64 {
+        let mutating = self
+            .calls
+            .iter()
+            .filter(|(verb, _)| **verb != Verb::Describe);
+        mutating.map(|(_, calls)| calls.accepted).sum()
     }
 
     fn next_sample(&self) -> Option<Timestamp> {
@@ -159,6 +169,7 @@ impl Meter {
             size: subnet.size(),
             fewest_free: subnet.fewest_free(),
             dry_at: subnet.dry_at().map(|at| at.since(Timestamp::default())),
+            no_block_at: (subnet.no_block_at()).map(|at| at.since(Timestamp::default())),
         });
         Run {
             subnets: subnets.collect(),
@@ -186,10 +197,6 @@ impl Meter {
     fn row(&mut self, scenario: &Scenario, policy: &str) -> Row {
         let pods = self.waits.len().max(1) as f64;
         let per_1000 = |count: u64| count as f64 * 1000.0 / pods;
-        let mutating = self
-            .calls
-            .iter()
-            .filter(|(verb, _)| **verb != Verb::Describe);
         let used = self.used.average(self.window);
         let served = self.last_served.unwrap_or(self.window.from);
         Row {
@@ -200,7 +207,7 @@ impl Meter {
                 false => 0.0,
             },
             peak_held: self.held.peak(),
-            calls_per_1000_pods: per_1000(mutating.map(|(_, calls)| calls.accepted).sum()),
+            calls_per_1000_pods: per_1000(self.mutating()),
             throttled: self.calls.values().map(|calls| calls.throttled).sum(),
             waited_share: waits::waited_share(&self.waits),
             wait_ms: waits::quantiles(&mut self.waits),

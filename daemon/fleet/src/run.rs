@@ -71,6 +71,8 @@ pub struct Sample {
     pub held: u32,
     /// Addresses of running pods.
     pub used: u32,
+    /// Mutating calls that EC2 has accepted since measuring began.
+    pub calls: u64,
 }
 
 /// How EC2 answered calls of one action.
@@ -95,6 +97,8 @@ pub struct SubnetRun {
     pub fewest_free: u32,
     /// When the first address could not be had.
     pub dry_at: Option<Duration>,
+    /// When the first /28, or range of a node's own, could not be had.
+    pub no_block_at: Option<Duration>,
 }
 
 /// What became of a node.

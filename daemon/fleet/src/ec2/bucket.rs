@@ -39,6 +39,16 @@ impl Bucket {
         })
     }
 
+    /// Calls that go through at once.
+    pub fn burst(&self) -> f64 {
+        self.full as f64 / self.cost as f64
+    }
+
+    /// Calls a second that go through from then on.
+    pub fn per_second(&self) -> f64 {
+        SECOND as f64 / self.cost as f64
+    }
+
     /// Takes a token, if there is one.
     pub fn take(&mut self, now: Timestamp) -> bool {
         let passed = u64::try_from(now.since(self.counted).as_nanos()).unwrap_or(u64::MAX);

@@ -151,7 +151,7 @@ impl Ec2 {
                 Ok(given.into_iter().map(Ipv4Net::from).collect())
             }
             AddressMode::Prefix => subnet
-                .give_blocks(count)
+                .give_blocks(count, now)
                 .ok_or_else(|| refused(FailureKind::NoContiguousBlock, "InsufficientCidrBlocks")),
         }
     }

@@ -29,6 +29,7 @@ pub struct Subnet {
     size: u32,
     fewest_free: u32,
     dry_at: Option<Timestamp>,
+    no_block_at: Option<Timestamp>,
 }
 
 impl Subnet {
@@ -45,6 +46,7 @@ impl Subnet {
             size: 0,
             fewest_free: 0,
             dry_at: None,
+            no_block_at: None,
         };
         (0..KEPT_FIRST).for_each(|offset| map.take(offset));
         map.take(total - 1);
@@ -88,6 +90,11 @@ impl Subnet {
         self.dry_at
     }
 
+    /// When a /28, or a node's own range, could not be had for the first time.
+    pub fn no_block_at(&self) -> Option<Timestamp> {
+        self.no_block_at
+    }
+
     /// Gives `count` addresses, or none. EC2 does not say how it chooses: any free one is assumed.
     pub fn give(&mut self, count: u32, now: Timestamp) -> Option<Vec<Ipv4Addr>> {
         if self.free.len() < count {
@@ -106,8 +113,9 @@ impl Subnet {
     }
 
     /// Gives `count` /28s, or none.
-    pub fn give_blocks(&mut self, count: u32) -> Option<Vec<Ipv4Net>> {
+    pub fn give_blocks(&mut self, count: u32, now: Timestamp) -> Option<Vec<Ipv4Net>> {
         if self.whole.len() < count {
+            self.no_block_at = self.no_block_at.or(Some(now));
             return None;
         }
         let mut given = Vec::new();
@@ -123,11 +131,21 @@ impl Subnet {
     }
 
     /// Gives the first range of this length of which nobody has an address.
-    pub fn give_range(&mut self, length: u8) -> Option<Ipv4Net> {
-        let range = self.cidr.subnets(length).ok()?.find(|range| {
+    pub fn give_range(&mut self, length: u8, now: Timestamp) -> Option<Ipv4Net> {
+        let whole = |range: &Ipv4Net| {
             let mut offsets = self.offsets(*range);
             offsets.all(|offset| self.free.contains(offset))
-        })?;
+        };
+        // One that is longer than the subnet has none.
+        let range = self
+            .cidr
+            .subnets(length)
+            .ok()
+            .and_then(|mut ranges| ranges.find(whole));
+        let Some(range) = range else {
+            self.no_block_at = self.no_block_at.or(Some(now));
+            return None;
+        };
         self.offsets(range).for_each(|offset| self.take(offset));
         self.note();
         Some(range)
@@ -280,13 +298,13 @@ mod tests {
     fn a_block_breaks_with_its_first_address_and_heals_with_its_last() {
         let mut subnet = subnet("10.0.0.0/26", 0, false);
         let now = Timestamp::default();
-        let blocks = subnet.give_blocks(2).expect("two");
+        let blocks = subnet.give_blocks(2, now).expect("two");
         assert!(
             blocks
                 .iter()
                 .all(|b| b.prefix_len() == 28 && b.addr() == b.network())
         );
-        assert!(subnet.give_blocks(1).is_none());
+        assert!(subnet.give_blocks(1, now).is_none());
         assert_eq!(subnet.free(), 27);
         subnet.put_back(blocks[0]);
         assert_eq!(whole(&subnet), 1);
@@ -317,9 +335,10 @@ mod tests {
     #[test]
     fn ranges_are_aligned_and_whole() {
         let mut subnet = subnet("10.0.0.0/22", 0, false);
-        let ranges: Vec<String> = std::iter::from_fn(|| subnet.give_range(24))
-            .map(|range| range.to_string())
-            .collect();
+        let ranges: Vec<String> =
+            std::iter::from_fn(|| subnet.give_range(24, Timestamp::default()))
+                .map(|range| range.to_string())
+                .collect();
         assert_eq!(ranges, ["10.0.1.0/24", "10.0.2.0/24"]);
     }
 }

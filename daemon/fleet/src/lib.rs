@@ -9,6 +9,7 @@ pub mod ec2;
 pub mod engine;
 mod measure;
 pub mod node;
+pub mod planning;
 pub mod policy;
 pub mod random;
 pub mod rivals;

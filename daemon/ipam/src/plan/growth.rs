@@ -4,7 +4,7 @@
 use super::Planner;
 use crate::action::{Action, Verb};
 use crate::address::AddressMode;
-use crate::eni::Eni;
+use crate::eni::{Eni, EniState};
 use crate::policy::Balance;
 use crate::reason::Reason;
 use crate::trouble::Trouble;
@@ -125,8 +125,13 @@ impl Planner<'_> {
             .settings
             .max_eni
             .map_or(self.view.limits.enis, |max| max.min(self.view.limits.enis));
-        let there = u32::try_from(self.pool().enis().count()).unwrap_or(u32::MAX);
-        if there >= limit {
+        let count_of = |there: &mut dyn Iterator<Item = &Eni>| {
+            u32::try_from(there.count()).unwrap_or(u32::MAX)
+        };
+        let all = count_of(&mut self.pool().enis());
+        let lying = count_of(&mut self.pool().enis().filter(|eni| self.lies_around(eni)));
+        // Not without an end, though: each costs the subnet an address.
+        if all - lying.min(limit) >= limit {
             if !self.filling() {
                 self.because(Reason::EniLimit { enis: limit });
             }
@@ -147,6 +152,17 @@ impl Planner<'_> {
         self.act(action);
     }
 
+    /// Whether an ENI is off the instance and stays so, since it may not be deleted: it takes no place.
+    fn lies_around(&self, eni: &Eni) -> bool {
+        eni.state == EniState::Detached && self.may_not_delete()
+    }
+
+    /// Whether the role does not permit to delete ENIs, as far as known.
+    pub(super) fn may_not_delete(&self) -> bool {
+        let last = self.pool().troubles().last(Verb::Delete);
+        last.is_some_and(|trouble| matches!(trouble.reason, Reason::AccessDenied { .. }))
+    }
+
     /// Whether addresses are being asked for, so that a full house is not yet the last word.
     fn filling(&self) -> bool {
         self.intents(Verb::Assign).next().is_some()
@@ -163,7 +179,8 @@ impl Planner<'_> {
         let under_way = self.pool().intents().map(|(_, intent)| &intent.action);
         let planned = self.plan.actions.iter().map(|(_, action)| action);
         let promised = under_way.chain(planned).filter_map(Action::device_index);
-        let there = self.pool().enis().map(|eni| eni.device_index);
+        let there = self.pool().enis().filter(|eni| !self.lies_around(eni));
+        let there = there.map(|eni| eni.device_index);
         let taken: Vec<u32> = there.chain(promised).collect();
         (1..=99).find(|index| !taken.contains(index))
     }

@@ -34,7 +34,11 @@ impl Planner<'_> {
     }
 
     /// A secondary ENI without pods whose addresses the others' reserve makes up for; the last one attached goes first.
+    /// None where it could not be deleted: it would lie around, and the next pods would have another one made.
     fn empty_eni(&mut self, balance: Balance) -> Option<EniId> {
+        if self.may_not_delete() {
+            return None;
+        }
         let mut enis: Vec<&Eni> = self
             .pool()
             .enis()

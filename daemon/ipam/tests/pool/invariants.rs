@@ -63,12 +63,16 @@ pub fn of_action(node: &Node, id: IntentId, action: &Action) {
     spares_pods(node, action);
 }
 
-/// A new ENI takes a free place, within the limit, and only when no other can have been made unknown to us.
+/// A new ENI takes a free place, within the limit, and only when no other can have been made unknown to us. One that is
+/// off the instance has no place, but not for ever more of them are made.
 fn new_eni(node: &Node, action: &Action, device_index: u32) {
-    let taken = node.pool.enis().any(|e| e.device_index == device_index);
+    let limit = node.cloud.limits.enis as usize;
+    let all = node.pool.enis().count();
+    assert!(all < 2 * limit, "{action}: too many lie around");
+    let there = || node.pool.enis().filter(|e| e.state != EniState::Detached);
+    let taken = there().any(|e| e.device_index == device_index);
     assert!(!taken, "{action}: the place is taken");
-    let there = node.pool.enis().count();
-    assert!(there < node.cloud.limits.enis as usize, "{action}: no room");
+    assert!(there().count() < limit, "{action}: no room");
     for (token, (id, ..)) in &node.cloud.tokens {
         let unknown = node.cloud.enis.contains_key(id) && !node.named_enis.contains(id);
         assert!(!unknown, "{action}, but {id} of {token} is not known yet");

@@ -145,6 +145,31 @@ fn a_node_that_does_not_know_itself_says_so() {
 }
 
 #[test]
+fn enis_that_may_not_be_deleted_keep_no_others_from_being_made_and_do_not_pile_up() {
+    let mut node = crate::growth::with_pods(M5_LARGE, 12);
+    for round in 0..6 {
+        while node.pods.len() > 3 {
+            node.remove(3, Duration::from_secs(1));
+        }
+        for _ in 0..3_600 {
+            node.advance(Duration::from_secs(1));
+            while let Some(flight) = node.flights.first() {
+                let end = match flight.action.verb() {
+                    Verb::Delete => End::Refuse(FailureKind::AccessDenied),
+                    _ => End::Answer,
+                };
+                node.end(0, end);
+            }
+        }
+        let lying = node.cloud.enis.len() - node.cloud.attached().count();
+        assert!(lying <= 1, "round {round}: {lying} lie around");
+        node.ask(24);
+        node.run(Duration::from_secs(30));
+        assert_eq!((node.waiting, node.pods.len()), (0, 27), "round {round}");
+    }
+}
+
+#[test]
 fn a_detach_that_is_not_permitted_does_not_keep_the_eni_from_pods() {
     let mut node = crate::growth::with_pods(M5_LARGE, 27);
     node.run(Duration::from_secs(5));

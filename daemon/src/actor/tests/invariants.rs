@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use ipam::address::named;
 use ipam::desired::GROUP_BASE;
 use tokio::time::sleep;
 
@@ -39,8 +40,8 @@ impl Node {
                 })
             });
             let holds = attached_there
-                .flat_map(|eni| &eni.secondary_addresses)
-                .any(|held| held == address);
+                .flat_map(of_pods)
+                .any(|held| held == *address);
             assert!(
                 holds,
                 "EC2 does not have {sandbox}'s {address} on its ENI: {enis:?}"
@@ -75,7 +76,7 @@ impl Node {
         assert_eq!(report.addresses.unassigning, 0);
     }
 
-    /// The secondary addresses that EC2 has for this node, by ENI; the ENIs of others left out.
+    /// The addresses for pods that EC2 has for this node, by ENI; the ENIs of others left out.
     pub fn ours_in_ec2(&self) -> BTreeMap<String, BTreeSet<Ipv4Addr>> {
         let primary = self.cloud.primary();
         let ours = |eni: &ec2::NetworkInterface| {
@@ -84,14 +85,20 @@ impl Node {
         let holdings = self.cloud.holdings().into_values();
         holdings
             .filter(ours)
-            .map(|eni| (eni.id, eni.secondary_addresses.into_iter().collect()))
+            .map(|eni| (eni.id.clone(), of_pods(&eni).collect()))
             .collect()
     }
 
-    /// How many secondary addresses EC2 has for this node.
+    /// How many addresses for pods EC2 has for this node.
     pub fn held_in_ec2(&self) -> usize {
         self.ours_in_ec2().values().map(BTreeSet::len).sum()
     }
+}
+
+/// The addresses for pods of an ENI: single ones, and those of its prefixes.
+fn of_pods(eni: &ec2::NetworkInterface) -> impl Iterator<Item = Ipv4Addr> {
+    let named = named(&eni.secondary_addresses, &eni.prefixes);
+    named.map(|(address, _)| address)
 }
 
 /// The sandboxes `p<n>` with the answers to their ADDs.

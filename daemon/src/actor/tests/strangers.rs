@@ -19,6 +19,17 @@ fn no_manage() -> BTreeMap<String, String> {
         .into()
 }
 
+/// The tags of an ENI that was made for an instance.
+fn made_for(instance: &str) -> BTreeMap<String, String> {
+    let key = "node.k8s.amazonaws.com/instance_id";
+    BTreeMap::from([(key.to_owned(), instance.to_owned())])
+}
+
+/// The tags of one that was made for this node; no place on it is taken by what is not attached.
+pub fn of_this_node() -> BTreeMap<String, String> {
+    made_for(&FakeSetup::default().instance_id)
+}
+
 fn foreign(interface_type: &str, tags: BTreeMap<String, String>) -> ForeignEni {
     ForeignEni {
         tags,
@@ -151,20 +162,9 @@ async fn an_eni_for_which_there_is_no_slot_after_all_is_deleted() {
 #[tokio::test(start_paused = true)]
 async fn what_a_predecessor_left_lying_around_is_deleted_but_not_what_others_did() {
     let mut node = Node::without_daemon(FakeSetup::default(), &[]);
-    let instance = |id: &str| {
-        BTreeMap::from([(
-            "node.k8s.amazonaws.com/instance_id".to_owned(),
-            id.to_owned(),
-        )])
-    };
-    let ours = node
-        .cloud
-        .leave_available(instance("i-0be27000000000001"), 2)
-        .unwrap();
-    let theirs = node
-        .cloud
-        .leave_available(instance("i-0be27000000000009"), 2)
-        .unwrap();
+    let ours = node.cloud.leave_available(of_this_node(), 2).unwrap();
+    let theirs = made_for("i-0be27000000000009");
+    let theirs = node.cloud.leave_available(theirs, 2).unwrap();
     let marked = node.cloud.leave_available(no_manage(), 2).unwrap();
     node.boot();
     sleep(MINUTE).await;
@@ -173,4 +173,23 @@ async fn what_a_predecessor_left_lying_around_is_deleted_but_not_what_others_did
     assert!(left.contains_key(&theirs) && left.contains_key(&marked));
     assert_never_touched(&node, &theirs);
     assert_never_touched(&node, &marked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaked_enis_stay_where_an_operator_wants_them_to() {
+    let keep = [("DISABLE_LEAKED_ENI_CLEANUP", "true")];
+    let mut node = Node::without_daemon(FakeSetup::default(), &keep);
+    let leaked = node.cloud.leave_available(of_this_node(), 2).unwrap();
+    node.boot();
+    // One of the daemon's own that it detaches is no leaked one.
+    node.added_at_once(0..12).await;
+    for n in 0..12 {
+        node.deleted(&format!("p{n}")).await;
+    }
+    sleep(90 * MINUTE).await;
+    let left: Vec<String> = node.cloud.holdings().into_keys().collect();
+    let primary = node.cloud.primary().unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.contains(&primary) && left.contains(&leaked));
+    assert_never_touched(&node, &leaked);
 }

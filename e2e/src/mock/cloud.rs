@@ -208,6 +208,18 @@ impl Cloud {
         })?)
     }
 
+    /// Somebody made an ENI with these tags in the first subnet, and never attached it.
+    pub fn leave_available(&self, tags: &[(&str, &str)]) -> Result<Eni, CloudError> {
+        Ok(self.inner.change(|state| {
+            state.create_eni(&CreateEni {
+                subnet_id: state.first_subnet.clone(),
+                description: "never attached".to_owned(),
+                tags: owned(tags),
+                ..CreateEni::default()
+            })
+        })?)
+    }
+
     /// Somebody else takes one address of each whole /28 of the first subnet, so that no prefix is left, with an ENI that
     /// is attached to nothing.
     pub fn fragment(&self) -> Result<Eni, CloudError> {

@@ -1,34 +1,85 @@
 //! What no pod waits for: calls that give back or protect. They rest long, say why, and keep no pod from anything.
 
 use anyhow::ensure;
+use e2e::cluster::{Cluster, Member};
 use e2e::mock::{Fault, FaultKind};
 
-use crate::fixture::{PER_ENI, add_pods, answer, calls, eventually};
-use crate::told::{Case, SLOW};
+use crate::fixture::{PER_ENI, add_pods, answer, calls, del_pods, eventually, reasons};
+use crate::told::{Case, SLOW, status_page};
 
 const MODIFY: &str = "ModifyNetworkInterfaceAttribute";
+const DELETE: &str = "DeleteNetworkInterface";
+/// Says for which node an ENI was made.
+const TAG: &str = "node.k8s.amazonaws.com/instance_id";
 
+const fn denied(name: &'static str, action: &'static str, words: &'static str) -> Case {
+    Case {
+        words,
+        remedy: "AmazonEKS_CNI_Policy",
+        ..Case::served(name, action, "AccessDenied", "UnauthorizedOperation")
+    }
+}
+
+/// The status, the log and the metrics say it, and the call is not made again and again.
+fn is_told(case: &Case, cluster: &Cluster) -> anyhow::Result<()> {
+    let member = &cluster.members[0];
+    eventually(case.name, SLOW, || case.status_says(member))?;
+    let page = status_page(member)?;
+    ensure!(page.contains(case.remedy), "no remedy in\n{page}");
+    case.log_says_of_call(member)?;
+    case.metrics_say_by_themselves(member)?;
+    let action = case.call.map_or("", |(action, _)| action);
+    let asked = calls(cluster, action).len();
+    ensure!(asked == 1, "{action} was asked for {asked} times");
+    Ok(())
+}
+
+/// Pods come and go as if nothing were.
+fn pods_come_and_go(member: &Member) -> anyhow::Result<()> {
+    let pods = add_pods(member, "meanwhile", 3)?;
+    answer(member, &pods)?;
+    del_pods(member, pods)
+}
+
+/// An ENI that lies around, and one that would outlive the instance.
 #[test]
-fn protection_denied() -> anyhow::Result<()> {
-    let case = Case {
-        code: "UnauthorizedOperation",
-        ..Case::served("protect", MODIFY, "AccessDenied", "")
-    };
-    let case = Case {
-        words: "access denied for ec2:ModifyNetworkInterfaceAttribute",
-        ..case
-    };
-    let Some(cluster) = case.start()? else {
+fn deleting_and_protecting_denied() -> anyhow::Result<()> {
+    let delete = denied(
+        "tidy",
+        DELETE,
+        "access denied for ec2:DeleteNetworkInterface",
+    );
+    let protect = denied(
+        "tidy",
+        MODIFY,
+        "access denied for ec2:ModifyNetworkInterfaceAttribute",
+    );
+    let Some(cluster) = delete.launch()? else {
         return Ok(());
     };
     let member = &cluster.members[0];
-    let denied = Fault::always(MODIFY, FaultKind::AccessDenied);
-    cluster.cloud().fault(denied);
+    let instance = &member.instance.instance_id;
+    let leaked = cluster.cloud().leave_available(&[(TAG, instance)])?;
+    for action in [DELETE, MODIFY] {
+        let denied = Fault::always(action, FaultKind::AccessDenied);
+        cluster.cloud().fault(denied);
+    }
+    cluster.start_daemons()?;
+    is_told(&delete, &cluster)?;
     let pods = add_pods(member, "pod", PER_ENI + 2)?;
     answer(member, &pods)?;
-    eventually(case.name, SLOW, || case.status_says(member))?;
-    case.log_says_of_call(member)?;
-    let asked = calls(&cluster, MODIFY).len();
-    ensure!(asked == 1, "asked {asked} times within the minute");
-    Ok(())
+    is_told(&protect, &cluster)?;
+    pods_come_and_go(member)?;
+
+    cluster.cloud().clear_faults();
+    eventually("both are done after all", SLOW, || {
+        let left = cluster.cloud().available_enis();
+        ensure!(left.iter().all(|eni| eni.id != leaked.id), "{left:?}");
+        let enis = cluster.cloud().enis_of(instance);
+        let mut attached = enis.iter().filter_map(|eni| eni.attachment.as_ref());
+        ensure!(attached.all(|at| at.delete_on_termination), "{enis:?}");
+        let why = reasons(&member.node)?;
+        ensure!(why.is_empty(), "{why:?}");
+        Ok(())
+    })
 }

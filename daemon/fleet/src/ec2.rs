@@ -193,6 +193,16 @@ impl Ec2 {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// All that a node has but its own address: addresses as /32s, and /28s.
+    #[cfg(test)]
+    pub fn holds(&self, node: usize, now: Timestamp) -> std::collections::BTreeSet<Ipv4Net> {
+        let interfaces = self.instances[node].interfaces.iter();
+        let there = interfaces.filter(|interface| interface.exists(now));
+        let own = there.clone().next().map(Interface::primary);
+        let all = there.flat_map(|interface| interface.everything(now));
+        all.filter(|block| Some(*block) != own).collect()
+    }
+
     fn subnet(&mut self, node: usize) -> &mut Subnet {
         &mut self.subnets[self.instances[node].subnet]
     }

@@ -6,6 +6,8 @@
 mod host;
 mod pods;
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -90,23 +92,7 @@ pub fn run_nodes(
     nodes: Vec<Box<dyn Node>>,
     options: Options<'_>,
 ) -> Result<Run, Broken> {
-    check(scenario, nodes.len())?;
-    let mut engine = Engine {
-        scenario,
-        name,
-        options,
-        now: Timestamp::default(),
-        queue: Queue::default(),
-        ec2: Ec2::new(scenario, options.seed, options.others_calls),
-        hosts: nodes
-            .into_iter()
-            .map(|node| Host::new(node, cooldown))
-            .collect(),
-        pods: scenario.pods.iter().map(|_| Pod::Unborn).collect(),
-        meter: Meter::new(scenario),
-    };
-    engine.plan_all();
-    engine.run()
+    Engine::new(scenario, name, cooldown, nodes, options)?.run()
 }
 
 fn check(scenario: &Scenario, nodes: usize) -> Result<(), Broken> {
@@ -154,32 +140,63 @@ struct Engine<'a> {
     meter: Meter,
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        name: &'a str,
+        cooldown: Option<Duration>,
+        nodes: Vec<Box<dyn Node>>,
+        options: Options<'a>,
+    ) -> Result<Self, Broken> {
+        check(scenario, nodes.len())?;
+        let hosts = nodes.into_iter().map(|node| Host::new(node, cooldown));
+        let mut engine = Self {
+            scenario,
+            name,
+            options,
+            now: Timestamp::default(),
+            queue: Queue::default(),
+            ec2: Ec2::new(scenario, options.seed, options.others_calls),
+            hosts: hosts.collect(),
+            pods: scenario.pods.iter().map(|_| Pod::Unborn).collect(),
+            meter: Meter::new(scenario),
+        };
+        engine.plan_all();
+        Ok(engine)
+    }
+
     fn plan_all(&mut self) {
         for (index, node) in self.scenario.nodes.iter().enumerate() {
             self.queue.at(node.joins, Event::Join(index));
         }
         for (index, pod) in self.scenario.pods.iter().enumerate() {
             self.queue.at(pod.bound.after(WATCH), Event::Bound(index));
-            self.queue
-                .at(pod.bound.after(pod.asks_after), Event::Add(index));
+            let asks = pod.bound.after(pod.asks_after);
+            self.queue.at(asks, Event::Add(index));
         }
     }
 
     fn run(mut self) -> Result<Run, Broken> {
-        while let Some((at, event)) = self.queue.next_before(self.scenario.until) {
-            self.now = at;
-            if self.meter.pass(at) {
-                self.tell();
-            }
-            self.happen(event)?;
-        }
+        while self.step()? {}
         self.now = self.scenario.until;
         self.starve();
         let booted: Vec<bool> = self.hosts.iter().map(Host::is_up).collect();
         Ok(self
             .meter
             .finish(self.scenario, self.name, &self.ec2, &booted))
+    }
+
+    /// Lets the next thing happen; answers whether there was one before the end.
+    fn step(&mut self) -> Result<bool, Broken> {
+        let Some((at, event)) = self.queue.next_before(self.scenario.until) else {
+            return Ok(false);
+        };
+        self.now = at;
+        if self.meter.pass(at) {
+            self.tell();
+        }
+        self.happen(event)?;
+        Ok(true)
     }
 
     fn tell(&self) {

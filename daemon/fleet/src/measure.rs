@@ -112,6 +112,12 @@ impl Meter {
         }
     }
 
+    /// How many addresses all nodes hold now, and how many of them pods have.
+    #[cfg(test)]
+    pub fn levels(&self) -> (u32, u32) {
+        (self.held.value(), self.used.value())
+    }
+
     /// A pod has its address, after this wait. `counts` if it is one of those that are measured.
     pub fn served(&mut self, node: usize, waited: Duration, counts: bool, now: Timestamp) {
         self.used.change(1, now, self.window);

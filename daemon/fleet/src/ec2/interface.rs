@@ -260,10 +260,14 @@ impl Interface {
         })
     }
 
+    /// Its primary address.
+    pub fn primary(&self) -> Ipv4Net {
+        Ipv4Net::from(self.primary_address)
+    }
+
     /// All addresses that it has, its primary one among them.
     pub fn everything(&self, now: Timestamp) -> Vec<Ipv4Net> {
-        let own = Ipv4Net::from(self.primary_address);
-        self.blocks(now).chain([own]).collect()
+        self.blocks(now).chain([self.primary()]).collect()
     }
 }
 

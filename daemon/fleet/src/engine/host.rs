@@ -88,6 +88,12 @@ impl Host {
         self.under_way.insert(id)
     }
 
+    /// Whether nothing is under way.
+    #[cfg(test)]
+    pub fn is_quiet(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// It has ended.
     pub fn ended(&mut self, id: IntentId) {
         self.under_way.remove(&id);

@@ -4,3 +4,7 @@
 
 mod berth;
 mod cluster;
+mod ec2;
+mod kubelet;
+mod rules;
+mod scripted;

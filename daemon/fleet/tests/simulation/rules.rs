@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleet::engine::Broken;
 use fleet::node::{Input, Output};
 use fleet::scenario::Scenario;
-use ipam::Action;
+use ipam::{Action, AddressMode, Outcome};
 
 use crate::cluster::{M5_2XLARGE, cluster, pod};
 use crate::scripted::{Script, run};
@@ -83,6 +83,46 @@ fn only_what_a_ready_eni_has_is_given() {
 }
 
 #[test]
+fn an_eni_without_a_link_serves_no_pod() {
+    // The pod asks at 10.2 s; the ENI is made then.
+    let mut scenario = cluster("10.0.0.0/24", 1, M5_2XLARGE, 600);
+    scenario.pods = vec![pod(0, 10, 30)];
+    let result = |connects: bool| {
+        let script = move || {
+            let mut second = None;
+            move |node: &mut Script<'_>, input, _| match input {
+                Input::Add { .. } => node.begin(Action::Create {
+                    token: "t".to_owned(),
+                    device_index: 1,
+                    mode: AddressMode::Secondary,
+                    count: 1,
+                }),
+                Input::Ended { outcome, .. } => match outcome {
+                    Outcome::Created(made) => {
+                        node.begin(Action::Attach {
+                            eni: made.id.clone(),
+                            device_index: 1,
+                        });
+                        second = Some(made);
+                    }
+                    Outcome::Attached { .. } if connects => {
+                        let eni = second.as_ref().expect("made").id.clone();
+                        node.begin(Action::Connect { eni });
+                    }
+                    _ => node.serve(0, second.as_ref().expect("made").addresses[0]),
+                },
+                _ => {}
+            }
+        };
+        run(&scenario, None, 0, script)
+    };
+    let early = result(false).expect_err("no link").to_string();
+    assert!(early.contains("no ready ENI"), "{early}");
+    let waits = result(true).expect("a link").row.wait_ms;
+    assert!((1_200.0..10_000.0).contains(&waits.max), "{waits:?}");
+}
+
+#[test]
 fn nothing_is_taken_from_a_pod() {
     for detaches in [false, true] {
         let take = move |node: &mut Script<'_>, input: Input, _| {
@@ -101,8 +141,10 @@ fn nothing_is_taken_from_a_pod() {
             }
         };
         let result = run(&two_pods(50), None, 2, || take);
+        let what = result.err().map(|error| error.to_string());
+        let taken = what.as_ref().is_some_and(|what| what.contains("took"));
         // EC2 itself does not detach a primary ENI.
-        assert_eq!(result.is_err(), !detaches, "{result:?}");
+        assert_eq!(taken, !detaches, "{what:?}");
     }
 }
 

@@ -313,7 +313,7 @@ fn ranges_come_from_elsewhere_or_are_cut_out() {
     let ranges = |ranges_in_subnets| {
         scenario.ranges_in_subnets = ranges_in_subnets;
         let mut ec2 = Ec2::new(&scenario, 1, 0.0);
-        let given = (0..5).map(|node| ec2.give_range(node, 24));
+        let given = (0..5).map(|node| ec2.give_range(node, 24, at(0)));
         given
             .map(|range| range.map(|r| r.to_string()))
             .collect::<Vec<_>>()

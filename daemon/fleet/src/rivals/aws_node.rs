@@ -4,7 +4,8 @@
 //! What it does, in aws/amazon-vpc-cni-k8s, pkg/ipamd/ipamd.go unless said otherwise:
 //!
 //! - **Start** (`nodeInit`): one step of growth, then it serves. A step that ends in an error other than a full subnet ends the
-//!   daemon, and kubelet starts it again after 10 s, 20 s, 40 s, up to 300 s (Kubernetes, "Pod Lifecycle", restart policy).
+//!   daemon, and kubelet starts it again: at once the first time, then after 10 s, 20 s, 40 s, up to 300 s (Kubernetes, "Pod
+//!   Lifecycle", How Pods handle problems with containers).
 //!   Until it serves, each ADD fails.
 //! - **Loop** (`StartNodeIPPoolManager`): sleeps 2.5 s, looks at the pool, acts, sleeps 2.5 s; so a look each 5 s plus the time of
 //!   what it did. One look grows by one call at most (one ENI filled, or one made), or shrinks, and frees one ENI at most.
@@ -50,7 +51,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(2500);
 /// insufficientCidrErrorCooldown.
 const SUBNET_REST: Duration = Duration::from_secs(120);
 
-/// kubelet's first delay before it starts a container again, and its longest.
+/// kubelet's first delay before it starts a container again that failed twice, and its longest.
 const RESTART: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
 /// A node that runs aws-node.
@@ -173,7 +174,10 @@ impl AwsNode {
             return self.sized(now);
         }
         let (first, most) = RESTART;
-        let wait = (first * 2_u32.saturating_pow(self.restarts)).min(most);
+        let wait = match self.restarts {
+            0 => Duration::ZERO,
+            times => first.saturating_mul(1 << (times - 1).min(8)).min(most),
+        };
         self.restarts += 1;
         self.phase = Phase::Off(Some(now.after(wait)));
     }

@@ -1,4 +1,5 @@
-//! aws-node's model: its documents' tables, and its pool manager's timing.
+//! aws-node's model: its pool manager's steps and their timing, and what it does about refusals. Its documents' tables are in
+//! `tables`.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use fleet::rivals::AwsNode;
 use ipam::policy::WarmTargets;
 use ipam::{Action, AddressMode, FailureKind, Limits, PoolSettings, Timestamp, Verb};
 
-use crate::documents::{self, Holdings, Row, T3_SMALL, warm_addresses, warm_enis, warm_prefixes};
+use crate::documents::{T3_SMALL, warm_addresses, warm_enis, warm_prefixes};
 use crate::world::{World, limits, subnet};
 
 const SECONDARY: AddressMode = AddressMode::Secondary;
@@ -29,54 +30,6 @@ fn world(limits: Limits, mode: AddressMode, targets: WarmTargets, seed: u64) -> 
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-fn holdings(world: &World) -> Holdings {
-    let enis: Vec<_> = world.cloud.attached().map(|(_, eni)| eni).collect();
-    let slots = enis.iter().map(|e| e.secondary.len() + e.prefixes.len());
-    Holdings {
-        enis: enis.len(),
-        slots: slots.sum(),
-        unused: world.held() - world.pods.len(),
-    }
-}
-
-/// The row holds once all pods run and the pool has settled, and ten minutes later.
-fn check(mode: AddressMode, (limits, targets, pods, held): Row) -> Holdings {
-    for seed in 1..=3 {
-        let mut world = world(limits, mode, targets, seed);
-        world.run(seconds(30));
-        (0..pods as usize).for_each(|pod| world.bind(pod));
-        world.serve_all();
-        world.run(seconds(120));
-        assert_eq!(holdings(&world), held, "{pods} pods, {targets:?}");
-        world.run(seconds(600));
-        assert_eq!(holdings(&world), held, "{pods} pods, {targets:?}, later");
-        assert_eq!(world.cloud.refusals, []);
-    }
-    held
-}
-
-#[test]
-fn single_addresses() {
-    for row in documents::SINGLE_ADDRESSES {
-        check(SECONDARY, row);
-    }
-}
-
-#[test]
-fn prefixes() {
-    for row in documents::PREFIXES {
-        check(PREFIX, row);
-    }
-}
-
-#[test]
-fn incidents() {
-    for (row, with_primaries) in documents::INCIDENTS {
-        let held = check(SECONDARY, row);
-        assert_eq!(held.slots + held.enis, with_primaries);
-    }
 }
 
 /// A node's day: addresses at 0, 3, 18 and 38 pods.
@@ -112,8 +65,9 @@ fn what_the_pods_leave() {
         world.serve_all();
         (0..9).for_each(|pod| world.unbind(pod));
         world.run(seconds(900));
-        let held = holdings(&world);
-        assert_eq!((held.enis, held.slots), left, "{targets:?}");
+        let enis: Vec<_> = world.cloud.attached().map(|(_, eni)| eni).collect();
+        let slots = enis.iter().map(|e| e.secondary.len() + e.prefixes.len());
+        assert_eq!((enis.len(), slots.sum()), left, "{targets:?}");
     }
 }
 
@@ -129,7 +83,7 @@ fn max_eni_is_a_limit_of_enis() {
     (0..6).for_each(|pod| world.bind(pod));
     world.serve_all();
     world.run(seconds(600));
-    assert_eq!((holdings(&world).enis, world.held()), (2, 6));
+    assert_eq!((world.cloud.attached().count(), world.held()), (2, 6));
 }
 
 #[test]
@@ -245,19 +199,22 @@ fn first(count: usize, kind: FailureKind, verb: Verb) -> crate::world::Fault {
     })
 }
 
+/// A number three times, then one three times, then the daemon ends: it is started again at once, then after 10 s, 20 s.
 #[test]
-fn throttles_are_tried_three_times_then_for_one_address_then_the_daemon_restarts() {
+fn a_start_that_is_throttled_is_made_again() {
     let mut world = world(limits(8, 30), SECONDARY, warm_enis(1), 1);
-    world.fault = Some(first(6, FailureKind::Throttled, Verb::Assign));
-    world.run(seconds(60));
-    let counts: Vec<u32> = (world.calls.iter())
-        .map(|(_, action)| action.asks_for())
-        .collect();
-    assert_eq!(counts, [29, 29, 29, 1, 1, 1, 29]);
-    let restart = world.calls[6].0.since(world.calls[5].0);
-    assert_eq!(restart, world.latency + seconds(10));
+    world.fault = Some(first(18, FailureKind::Throttled, Verb::Assign));
+    world.run(seconds(20));
     world.bind(0);
-    assert_eq!(world.refused, 0);
+    assert_eq!(world.refused, 1, "it does not serve yet");
+    world.run(seconds(120));
+    let asked = |(_, action): &(Timestamp, Action)| action.asks_for();
+    let tries: Vec<u32> = world.calls.iter().map(asked).take(19).collect();
+    let start = [29, 29, 29, 1, 1, 1];
+    assert_eq!(tries, [&start[..], &start, &start, &[29]].concat());
+    let waits = [6, 12, 18].map(|n: usize| world.calls[n].0.since(world.calls[n - 1].0));
+    assert_eq!(waits, [0, 10, 20].map(|wait| world.latency + seconds(wait)));
+    assert_eq!((world.pods.len(), world.held()), (1, 58));
 }
 
 #[test]

@@ -12,5 +12,7 @@ mod documents;
 mod aws_node;
 mod cilium;
 mod gke;
+mod policies;
 mod properties;
+mod tables;
 mod world;

@@ -233,9 +233,7 @@ impl AwsNode {
                     at,
                 });
             }
-            (Stage::Connect(eni, since), _) => {
-                self.await_link(eni, device_index, since, now.after(POLL_MOST));
-            }
+            (Stage::Connect(eni, since), _) => self.await_link(eni, device_index, since, now),
         }
     }
 
@@ -244,12 +242,12 @@ impl AwsNode {
         eni: Box<CreatedEni>,
         device_index: u32,
         since: Timestamp,
-        at: Timestamp,
+        now: Timestamp,
     ) {
         let action = Action::Connect {
             eni: eni.id.clone(),
         };
-        self.make(Stage::Connect(eni, since), device_index, action, at);
+        self.make(Stage::Connect(eni, since), device_index, action, now);
     }
 
     fn undo(&mut self, eni: EniId, step: Step, now: Timestamp) {

@@ -68,6 +68,9 @@ fn what_the_pods_leave() {
         let enis: Vec<_> = world.cloud.attached().map(|(_, eni)| eni).collect();
         let slots = enis.iter().map(|e| e.secondary.len() + e.prefixes.len());
         assert_eq!((enis.len(), slots.sum()), left, "{targets:?}");
+        let calls = world.calls.len();
+        world.run(seconds(900));
+        assert_eq!(world.calls.len(), calls, "{targets:?} are met");
     }
 }
 
@@ -170,6 +173,61 @@ fn decreases_are_half_a_minute_apart() {
     let gaps = given.windows(2).map(|pair| pair[1].since(pair[0]));
     assert!(gaps.min().unwrap() >= seconds(30), "{given:?}");
     assert_eq!(world.held(), 2);
+}
+
+/// An ENI goes once its last address has rested for half a minute.
+#[test]
+fn an_eni_with_resting_addresses_stays() {
+    let mut world = world(T3_SMALL, SECONDARY, warm_enis(1), 1);
+    (0..9).for_each(|pod| world.bind(pod));
+    world.serve_all();
+    world.run(seconds(120));
+    let left = world.now;
+    (0..9).for_each(|pod| world.unbind(pod));
+    world.run(seconds(300));
+    let detached = world.calls.iter().find(|(_, a)| a.verb() == Verb::Detach);
+    let after = detached.unwrap().0.since(left);
+    assert!((seconds(30)..seconds(35)).contains(&after), "{after:?}");
+}
+
+/// One that is less than a minute old stays too.
+#[test]
+fn a_young_eni_stays() {
+    let mut world = world(T3_SMALL, SECONDARY, warm_enis(1), 1);
+    world.run(seconds(30));
+    world.bind(0);
+    world.run(seconds(10));
+    let made = world.now;
+    world.unbind(0);
+    world.run(seconds(300));
+    let detached = world.calls.iter().find(|(_, a)| a.verb() == Verb::Detach);
+    let after = detached.unwrap().0.since(made);
+    assert!((seconds(50)..seconds(65)).contains(&after), "{after:?}");
+}
+
+/// Each ENI with room is tried, for what is short and for one, before an ENI is made, which may lie in another subnet.
+#[test]
+fn another_eni_may_have_another_subnet() {
+    let mut world = world(limits(4, 5), SECONDARY, warm_addresses(1, 0), 1);
+    (0..7).for_each(|pod| world.bind(pod));
+    world.serve_all();
+    world.run(seconds(60));
+    (0..3).for_each(|pod| world.unbind(pod));
+    world.run(seconds(120));
+    assert_eq!((world.cloud.attached().count(), world.held()), (2, 5));
+    let settled = world.calls.len();
+    world.fault = Some(Box::new(|action, _| {
+        (action.asks_for() > 0).then_some(FailureKind::SubnetFull)
+    }));
+    (7..9).for_each(|pod| world.bind(pod));
+    world.run(seconds(30));
+    let with_room = (world.cloud.attached()).filter(|(_, eni)| eni.secondary.len() < 4);
+    let tries: Vec<Verb> = (world.calls[settled..].iter())
+        .map(|(_, action)| action.verb())
+        .collect();
+    let mut expected = vec![Verb::Assign; 2 * with_room.count()];
+    expected.push(Verb::Create);
+    assert_eq!(tries, expected);
 }
 
 #[test]

@@ -52,6 +52,17 @@ fn pods_that_pend_are_asked_for_at_once() {
 }
 
 #[test]
+fn pods_that_have_gone_do_not_pend() {
+    let mut world = world(limits(4, 30), 22);
+    world.run(seconds(30));
+    (0..28).for_each(|pod| world.bind(pod));
+    (0..28).for_each(|pod| world.unbind(pod));
+    world.run(seconds(60));
+    // The report of the first one is on its way; the rest have gone when the operator asks.
+    assert_eq!(world.held(), 9);
+}
+
+#[test]
 fn reports_are_a_quarter_of_a_minute_apart() {
     let mut world = world(limits(4, 30), 22);
     world.run(seconds(60));

@@ -7,9 +7,9 @@ use fleet::engine::{Options, run_nodes};
 use fleet::node::Node;
 use fleet::random::{Purpose, stream};
 use fleet::rivals::AwsNode;
-use fleet::run::NodeRun;
+use fleet::run::{Calls, NodeRun};
 use fleet::scenario::{self, Pod, Scenario, Subnet};
-use ipam::{AddressMode, PoolSettings, Timestamp};
+use ipam::{AddressMode, PoolSettings, Timestamp, Verb};
 
 use crate::documents::{INCIDENTS, PREFIXES, Row, SINGLE_ADDRESSES};
 
@@ -59,10 +59,15 @@ fn run(mode: AddressMode, row: &Row, seed: u64) -> NodeRun {
     let cooldown = Some(settings.cooldown);
     let run = run_nodes(&scenario, "aws-node", cooldown, vec![node], options).unwrap();
     assert_eq!(run.row.starved, 0);
+    let given_back = [Verb::Unassign, Verb::Detach].map(|verb| run.calls.get(&verb).copied());
+    assert_eq!(
+        given_back.map(Option::unwrap_or_default),
+        [Calls::default(); 2]
+    );
     run.nodes[0]
 }
 
-/// Twenty minutes after the pods came the row holds; what is held counts the primaries of further ENIs.
+/// Twenty minutes after the pods came the row holds, and nothing was given back meanwhile; what is held counts the primaries of further ENIs.
 fn check(mode: AddressMode, row: &Row) -> NodeRun {
     let (_, targets, pods, held) = row;
     let extra = held.enis - 1;

@@ -79,7 +79,11 @@ impl AwsNode {
     /// Whether an ENI has room, or the instance has for one.
     pub(super) fn can_grow(&self, stock: Stock) -> bool {
         let enis = self.store.enis().len() as u32;
-        stock.cidrs < enis * self.targets.slots_per_eni || enis < self.targets.enis
+        stock.cidrs < enis * self.targets.slots_per_eni || self.takes_an_eni()
+    }
+
+    fn takes_an_eni(&self) -> bool {
+        (self.store.enis().len() as u32) < self.targets.enis
     }
 
     /// Begins a step of growth.
@@ -137,7 +141,7 @@ impl AwsNode {
         let count = targets
             .wanted(self.store.stock())
             .min(targets.slots_per_eni);
-        if self.store.enis().len() as u32 >= targets.enis || count == 0 {
+        if !self.takes_an_eni() || count == 0 {
             return self.sized(now);
         }
         let device_index = self.store.free_index();

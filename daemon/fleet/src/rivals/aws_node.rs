@@ -19,10 +19,11 @@
 //!
 //! # Bias
 //!
-//! The model flatters aws-node. A start costs no time (measured: seconds to a minute), nor do Describes before a call, nor the
-//! set-up of an ENI; instance metadata never lies; its jitter is left out; calls that it gives up after twelve tries are repeated
-//! for ever. Reconciliation is there only for what a failed Unassign left on an ENI. What was held at the moment a node
-//! restarts does not matter: nodes do not restart.
+//! The model flatters aws-node: a start costs no time (seconds to a minute on a node), nor do the Describes before its calls, nor
+//! the set-up of an ENI; instance metadata never lies, and its polls have no jitter; EC2's buckets are its cluster's alone; what
+//! it gives up after twelve tries is tried for ever; looks that would find nothing changed cost nothing. Reconciliation is there
+//! only for what a failed Unassign left on an ENI. Left out too: nodes that restart, trunk ENIs, custom networking, more than
+//! one network card, and the subnets that it would find by tags.
 
 mod call;
 mod growth;

@@ -1,5 +1,7 @@
 //! The command line of `berthd`, and the help that teaches it. What the commands do is elsewhere.
 
+mod plan;
+
 use std::path::PathBuf;
 
 use berth_cni::contract::SOCKET_PATH;
@@ -7,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::conflist::{BIN_DIR, CONF_DIR};
 use crate::settings::{self, CHECKPOINT};
+use plan::PLAN_HELP;
+pub use plan::PlanArgs;
 
 /// The variables, for `--help`. `docs/configuration.md` has them all, with what they mean.
 const VARIABLES: &str = "\
@@ -60,7 +64,8 @@ Examples:
   berthd run                              serve this node
   BERTH_LOG=info,berthd=debug berthd run  the same, with more to read
   berthd status                           who has which address, who waits and why
-  berthd status --json | jq .addresses    the same for tools";
+  berthd status --json | jq .addresses    the same for tools
+  berthd plan --help                      how to plan subnets before there are any nodes";
 
 /// `berthd`, the node daemon of berth.
 #[derive(Debug, Parser)]
@@ -110,6 +115,13 @@ pub enum Command {
     /// Refuses while berthd runs on this node. Removes berth's own two files only, and says what stays: all that running
     /// pods live on.
     Uninstall(UninstallArgs),
+    /// Say which subnets some nodes and pods need
+    ///
+    /// Plays the life of a cluster on the code that runs on a node, and on models of other networks' pools: groups of nodes
+    /// that join one after another, and their pods. Tells for each policy the addresses held, when which subnet runs dry,
+    /// the pods that starve, the calls to EC2 against the account's buckets, and max-pods of each instance type.
+    #[command(after_long_help = PLAN_HELP, arg_required_else_help = true)]
+    Plan(PlanArgs),
 }
 
 /// Of `berthd status`.

@@ -17,6 +17,7 @@ pub mod lock;
 pub mod logging;
 pub mod metrics;
 pub mod node;
+pub mod planning;
 pub mod readiness;
 pub mod replace;
 pub mod report;

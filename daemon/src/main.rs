@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use berthd::actor::Ports;
-use berthd::cli::{Cli, Command, InstallArgs, UninstallArgs};
+use berthd::cli::{Cli, Command, InstallArgs, PlanArgs, UninstallArgs};
 use berthd::clock::BootClock;
 use berthd::conflist::PLUGIN;
 use berthd::dataplane::{KernelConfig, KernelDataplane};
@@ -16,7 +16,7 @@ use berthd::lock::AWS_NODE_SOCKET;
 use berthd::metrics::{CountedEc2, Metrics};
 use berthd::sandboxes::SandboxFiles;
 use berthd::settings::{Environment, Settings};
-use berthd::{app, descriptors, logging, status};
+use berthd::{app, descriptors, logging, planning, status};
 use clap::Parser;
 use ec2::aws::{AwsEc2, AwsMetadata, Transport};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         }
         Command::Install(args) => install_plugin(args),
         Command::Uninstall(args) => uninstall_all(args),
+        Command::Plan(args) => plan_subnets(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,6 +62,11 @@ fn uninstall_all(args: UninstallArgs) -> anyhow::Result<()> {
         checkpoint: args.checkpoint,
     };
     Ok(uninstall(&what, &mut std::io::stdout().lock())?)
+}
+
+fn plan_subnets(args: &PlanArgs) -> anyhow::Result<()> {
+    let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
+    Ok(planning::run(args, &mut out, &mut err)?)
 }
 
 /// One thread serves everything: the kernel's RTNL lock makes more of them useless.

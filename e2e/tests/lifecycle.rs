@@ -39,6 +39,8 @@ mod lost;
 mod networks;
 #[path = "lifecycle/outage.rs"]
 mod outage;
+#[path = "lifecycle/plan.rs"]
+mod plan;
 #[path = "lifecycle/prefixes.rs"]
 mod prefixes;
 #[path = "lifecycle/repair.rs"]

@@ -214,7 +214,7 @@ impl Answer {
     /// Adds what came of `scenario`, which is `cluster`'s, under `policy`.
     pub(super) fn add(&mut self, cluster: &Cluster, scenario: &Scenario, policy: Policy, run: Run) {
         let mut answer = PolicyAnswer::new(cluster, scenario, policy, run);
-        answer.says = verdict::says(&answer, &self.subnets, self.cluster.nodes);
+        answer.says = verdict::says(&answer, self, scenario.pods.len());
         self.policies.push(answer);
     }
 }

@@ -34,7 +34,8 @@ pub(super) fn check(
     if request.subnets.is_empty() && !request.incomplete {
         problems.push(Problem::NoSubnets);
     }
-    let subnets = subnets::check(&request.subnets, problems);
+    let mut of_subnets = Vec::new();
+    let subnets = subnets::check(&request.subnets, &mut of_subnets);
     let mut groups = Vec::new();
     for (index, asked) in request.groups.iter().enumerate() {
         let kind = groups::kind(asked, catalogue, problems);
@@ -43,6 +44,7 @@ pub(super) fn check(
             groups.push(groups::group(index, asked, kind, places, problems));
         }
     }
+    problems.append(&mut of_subnets);
     let cluster = Cluster {
         groups,
         subnets,

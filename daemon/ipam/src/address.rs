@@ -202,22 +202,34 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        free: 0,
+        assigned: 0,
+        cooling: 0,
+        quarantined: 0,
+        unassigning: 0,
+    };
+
     /// Counts `addresses`.
     pub fn of<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Self {
-        let mut tally = Self::default();
-        for address in addresses {
-            match address.state {
-                AddressState::Free { .. } if address.missed.is_none() => tally.free += 1,
-                AddressState::Free { .. } | AddressState::Quarantined { .. } => {
-                    tally.quarantined += 1
-                }
-                AddressState::Assigned { .. } => tally.assigned += 1,
-                AddressState::Cooling { .. } => tally.cooling += 1,
-                AddressState::Unassigning => tally.unassigning += 1,
-                AddressState::Gone { .. } => {}
-            }
-        }
+        let mut tally = Self::NONE;
+        addresses
+            .into_iter()
+            .for_each(|address| tally.count(address));
         tally
+    }
+
+    /// Counts one more.
+    pub fn count(&mut self, address: &Address) {
+        match address.state {
+            AddressState::Free { .. } if address.missed.is_none() => self.free += 1,
+            AddressState::Free { .. } | AddressState::Quarantined { .. } => self.quarantined += 1,
+            AddressState::Assigned { .. } => self.assigned += 1,
+            AddressState::Cooling { .. } => self.cooling += 1,
+            AddressState::Unassigning => self.unassigning += 1,
+            AddressState::Gone { .. } => {}
+        }
     }
 
     /// All that EC2 has given.

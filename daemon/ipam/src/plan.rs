@@ -8,13 +8,13 @@ mod knowledge;
 mod life;
 mod mode;
 mod release;
+mod situation;
 
 use crate::action::{Action, Intent, IntentId, Verb};
-use crate::address::AddressState;
-use crate::eni::{Eni, EniId, EniState};
+use crate::eni::EniId;
 use crate::history::History;
-use crate::policy::Balance;
-use crate::pool::Pool;
+use crate::policy::{Balance, Pressure, Reserve};
+use crate::pool::{Census, Holding, Pool};
 use crate::reason::Reason;
 use crate::settings::PoolSettings;
 use crate::time::Timestamp;
@@ -91,15 +91,7 @@ pub struct Plan {
 
 /// What to do now. A satisfied pool has an empty plan.
 pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
-    let mut planner = Planner {
-        view,
-        now,
-        plan: Plan {
-            history: view.history.clone(),
-            ..Plan::default()
-        },
-        next: view.pool.next_intent().0,
-    };
+    let mut planner = Planner::new(view, now);
     planner.know();
     planner.live();
     let complete = view.pool.knowledge().complete;
@@ -121,6 +113,10 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
 struct Planner<'a> {
     view: &'a View<'a>,
     now: Timestamp,
+    census: Census<'a>,
+    balance: Balance,
+    reserve: Reserve,
+    pressure: Pressure,
     plan: Plan,
     next: u64,
 }
@@ -128,6 +124,10 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn pool(&self) -> &'a Pool {
         self.view.pool
+    }
+
+    fn holding(&self, eni: &EniId) -> &Holding {
+        self.census.of(eni)
     }
 
     /// Adds an action unless its kind rests after a failure; then the plan says so. Answers whether it was added.
@@ -181,17 +181,6 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Why an attached ENI is not counted on: its link was awaited in vain.
-    fn link_missing(&self, eni: &Eni) -> Option<Reason> {
-        let trouble = self.pool().troubles().about(Verb::Connect, &eni.id)?;
-        matches!(trouble.reason, Reason::NoLink { .. }).then(|| trouble.reason.clone())
-    }
-
-    /// Whether addresses on an ENI will soon be of use.
-    fn is_coming(&self, eni: &Eni) -> bool {
-        eni.is_coming() && self.link_missing(eni).is_none()
-    }
-
     fn because(&mut self, reason: Reason) {
         if !self.plan.reasons.contains(&reason) {
             self.plan.reasons.push(reason);
@@ -227,52 +216,15 @@ impl<'a> Planner<'a> {
             .filter(move |i| i.action.verb() == verb)
     }
 
-    /// Free addresses, those on their way, and who waits for them.
-    fn balance(&self) -> Balance {
-        let pool = self.pool();
-        let on = |pick: &dyn Fn(&Eni) -> bool| -> u32 {
-            pool.enis()
-                .filter(|e| pick(e))
-                .map(|e| pool.tally(&e.id).free)
-                .sum()
-        };
-        let asked: u32 = pool.intents().map(|(_, i)| i.action.asks_for()).sum();
-        Balance {
-            wanted: self.view.demand.pods(),
-            free: on(&Eni::takes_pods),
-            coming: on(&|eni| self.is_coming(eni)) + asked,
-        }
-    }
-
     /// The next end of a cooldown wakes the planner while somebody waits; an address that rests is no reserve.
     fn cooling(&mut self) {
-        let ends = self
-            .pool()
-            .addresses()
-            .filter_map(|(_, address)| match address.state {
-                AddressState::Cooling { until } => Some(until),
-                _ => None,
-            });
-        let Some(until) = ends.min() else {
+        let Some(until) = self.census.cooled else {
             return;
         };
         self.wake(until);
-        let coming = self.balance().coming > 0 || !self.plan.actions.is_empty();
+        let coming = self.balance.coming > 0 || !self.plan.actions.is_empty();
         if self.view.demand.waiting > 0 && !coming {
             self.because(Reason::CoolingOnly { until });
         }
-    }
-
-    /// Since when the ENI that is longest on its way is being attached.
-    fn attaching_since(&self) -> Option<Timestamp> {
-        self.pool()
-            .enis()
-            .filter(|eni| self.is_coming(eni))
-            .map(|eni| match eni.state {
-                EniState::Attaching { since } => since,
-                _ => eni.learned,
-            })
-            .chain(self.intents(Verb::Create).map(|intent| intent.started))
-            .min()
     }
 }

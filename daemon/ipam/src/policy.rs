@@ -1,31 +1,36 @@
 //! The pool policy: how much a node should hold. Everything else in `plan` is about how to get there.
 //!
-//! berth holds what the pods need (running, cooling down, waiting) and a reserve of one or two addresses. The two levels
-//! are what keeps it calm: below the lower one it asks, up to the upper one; above the upper one it gives back, but only
-//! addresses that nobody wanted for a while. Recency is the best predictor of the next pod (measured on real traces: without
-//! the age, eight times the calls; without the band, twice). A /28 brings sixteen at once, so with prefixes one is asked for
-//! when the lower level needs it.
+//! berth holds what the pods need (running, cooling down, waiting, bound) and a reserve that depends on what happened lately:
 //!
-//! aws-node's warm targets, where an operator sets them, replace the reserve by fixed levels ([`WarmTargets`]).
+//! | the node | asked for | given back |
+//! |---|---|---|
+//! | a pod waits or is bound | what the pods need and the reserve, now | nothing |
+//! | had a pod within 10 minutes | below one free address: up to the reserve, one and a tenth of the used | above the reserve, by age |
+//! | had none | nothing | above one, by age |
+//! | has just started | two, one of them to show that it can serve | above two, by age |
+//! | in a subnet with less than 15 % free | the same | sooner and sooner |
+//! | less than 10 % | a reserve of two at most | above that |
+//! | less than 5 % | for pods only | all that is free, at once below 3 % |
+//! | whose calls EC2 throttles | for pods only, in few large calls | as ever, when calls are to be had |
+//!
+//! *By age*: not an address but a level of surplus has an age, since the longest free address is handed out first and under
+//! churn none would ever grow old. The second level is as old as there have been two addresses too many. Recency is the best
+//! predictor of the next pod, and calls are dear: so a level waits for 5 minutes and for three others, or alone for 15, and
+//! then takes along all that are half as old (measured on real traces: without the age eight times the calls, without the
+//! band between one and the reserve twice, predicting arrivals gains nothing).
+//!
+//! [`reserve`] has the levels, [`patience`] the ages, [`pressure`] the subnet. aws-node's warm targets, where an operator
+//! sets them, replace the reserve by fixed levels ([`WarmTargets`]).
 
-use std::time::Duration;
+pub mod patience;
+pub mod pressure;
+pub mod reserve;
+
+pub use patience::Patience;
+pub use pressure::Pressure;
+pub use reserve::{Balance, Need, Reserve};
 
 use crate::address::{AddressMode, PREFIX_ADDRESSES};
-
-/// How long an address must have been free before it is given back.
-pub const AGE: Duration = Duration::from_secs(60);
-
-/// How many free addresses a node keeps beyond what pods wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reserve {
-    /// Below this, more are asked for.
-    pub low: u32,
-    /// Up to this many are asked for, and more than this many are given back.
-    pub high: u32,
-}
-
-/// One or two.
-pub const RESERVE: Reserve = Reserve { low: 1, high: 2 };
 
 /// aws-node's variables, as far as they are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,18 +78,26 @@ impl Policy {
         }
     }
 
-    /// The free addresses to keep on a node where `taken` addresses are pods' (running, cooling down, waiting), and an ENI
-    /// has `slots`. At least one, whatever the target: aws-node asks when it has none, so that the next pod finds one.
-    pub fn reserve(self, taken: u32, slots: u32) -> Reserve {
-        let level = match self {
-            Self::Own => return RESERVE,
-            Self::WarmAddresses { free, minimum } => free.max(minimum.saturating_sub(taken)),
-            Self::WarmPrefixes(prefixes) => prefixes.saturating_mul(PREFIX_ADDRESSES).max(1),
-            Self::WarmEnis(enis) => enis.saturating_mul(slots).max(1),
-        };
-        Reserve {
-            low: level,
-            high: level,
+    /// The free addresses to keep. A target keeps one at least, whatever it is: aws-node asks when it has none, so that
+    /// the next pod finds one.
+    pub fn reserve(self, need: Need) -> Reserve {
+        match self {
+            Self::Own => Reserve::own(need),
+            Self::WarmAddresses { free, minimum } => {
+                Reserve::fixed(free.max(minimum.saturating_sub(need.taken)))
+            }
+            Self::WarmPrefixes(prefixes) => {
+                Reserve::fixed(prefixes.saturating_mul(PREFIX_ADDRESSES).max(1))
+            }
+            Self::WarmEnis(enis) => Reserve::fixed(enis.saturating_mul(need.slots).max(1)),
+        }
+    }
+
+    /// How long what is too much is kept.
+    pub fn patience(self, pressure: Pressure) -> Patience {
+        match self {
+            Self::Own => Patience::own(pressure),
+            _ => Patience::FIXED,
         }
     }
 
@@ -102,84 +115,9 @@ impl Policy {
     }
 }
 
-/// What a node has and needs, in addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Balance {
-    /// Pods that wait for an address.
-    pub wanted: u32,
-    /// Free ones.
-    pub free: u32,
-    /// On their way.
-    pub coming: u32,
-}
-
-impl Balance {
-    /// Without so many of the free ones.
-    #[must_use]
-    pub fn without(self, free: u32) -> Self {
-        Self {
-            free: self.free.saturating_sub(free),
-            ..self
-        }
-    }
-}
-
-impl Reserve {
-    /// How many to ask for now: none while the lower level holds, else up to the upper one.
-    pub fn deficit(self, balance: Balance) -> u32 {
-        let have = balance.free + balance.coming;
-        if have >= balance.wanted + self.low {
-            return 0;
-        }
-        balance.wanted + self.high - have
-    }
-
-    /// How many must come so that the lower level holds: for these an ENI is worth its price, for the rest it is not.
-    pub fn urgent(self, balance: Balance) -> u32 {
-        (balance.wanted + self.low).saturating_sub(balance.free + balance.coming)
-    }
-
-    /// How many free ones are too many. Those on their way do not count: a call may yet be refused, and then these would
-    /// be asked for again.
-    pub fn surplus(self, balance: Balance) -> u32 {
-        balance.free.saturating_sub(balance.wanted + self.high)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn balance(wanted: u32, free: u32, coming: u32) -> Balance {
-        Balance {
-            wanted,
-            free,
-            coming,
-        }
-    }
-
-    #[test]
-    fn an_idle_node_keeps_one_or_two() {
-        assert_eq!(RESERVE.deficit(balance(0, 0, 0)), 2);
-        assert_eq!(RESERVE.deficit(balance(0, 1, 0)), 0);
-        assert_eq!(RESERVE.surplus(balance(0, 2, 0)), 0);
-        assert_eq!(RESERVE.surplus(balance(0, 5, 0)), 3);
-    }
-
-    #[test]
-    fn what_pods_wait_for_is_asked_for_once() {
-        assert_eq!(RESERVE.deficit(balance(7, 0, 0)), 9);
-        assert_eq!(RESERVE.deficit(balance(7, 0, 9)), 0);
-        assert_eq!(RESERVE.deficit(balance(9, 0, 9)), 2);
-        assert_eq!(RESERVE.urgent(balance(9, 0, 9)), 1);
-    }
-
-    #[test]
-    fn what_is_on_its_way_makes_nothing_dispensable() {
-        assert_eq!(RESERVE.surplus(balance(0, 1, 9)), 0);
-        assert_eq!(RESERVE.surplus(balance(0, 4, 9)), 2);
-        assert_eq!(RESERVE.surplus(balance(4, 1, 4)), 0);
-    }
 
     #[test]
     fn targets_count_only_where_aws_node_counts_them() {
@@ -228,8 +166,13 @@ mod tests {
     #[test]
     fn levels_of_targets() {
         let level = |policy: Policy, taken| {
-            let reserve = policy.reserve(taken, 29);
-            assert_eq!(reserve.low, reserve.high);
+            let need = Need {
+                taken,
+                slots: 29,
+                ..Need::default()
+            };
+            let reserve = policy.reserve(need);
+            assert_eq!((reserve.low, reserve.high), (reserve.high, reserve.keep));
             reserve.low
         };
         let warm = |free, minimum| Policy::WarmAddresses { free, minimum };

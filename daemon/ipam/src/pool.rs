@@ -3,12 +3,15 @@
 //! [`Pool::apply`] is the only mutator. It believes EC2's answers to our own calls, keeps what pods have whatever anyone
 //! says, and refuses events that contradict the state instead of guessing.
 
+mod census;
 mod contents;
 mod finish;
+mod give;
 mod invariants;
 mod reconcile;
 mod snapshot;
 
+pub use census::{Census, Free, Holding};
 pub use invariants::Violation;
 pub use snapshot::Snapshot;
 
@@ -164,34 +167,6 @@ impl Pool {
                 Ok(())
             }
         }
-    }
-
-    /// The address that the next pod gets: of the fullest ready ENI (so that others empty); there of the fullest prefix
-    /// that has pods, then a single one, then of a prefix without pods (so that prefixes empty); of these the longest free.
-    pub fn choose(&self) -> Option<(Ipv4Addr, EniId)> {
-        let eni = self
-            .enis
-            .values()
-            .filter(|eni| eni.takes_pods() && self.tally(&eni.id).free > 0)
-            .max_by_key(|eni| {
-                (
-                    self.tally(&eni.id).used(),
-                    std::cmp::Reverse(eni.device_index),
-                )
-            })?;
-        let prefixes = self.prefixes_of(&eni.id);
-        let place = |block: Block| match block {
-            Block::Single | Block::Unknown => (1, 0),
-            Block::Prefix(prefix) => match prefixes.get(&prefix).map_or(0, |tally| tally.used()) {
-                0 => (2, 0),
-                used => (0, u32::MAX - used),
-            },
-        };
-        let (address, _) = self
-            .addresses_of(&eni.id)
-            .filter_map(|(ip, a)| a.free_since().map(|since| (ip, (place(a.block), since))))
-            .min_by_key(|&(ip, key)| (key, ip))?;
-        Some((address, eni.id.clone()))
     }
 
     fn attachment_mut(&mut self, key: &AttachmentKey) -> Result<&mut Attachment, Violation> {

@@ -19,6 +19,9 @@ pub struct Trouble {
     pub failures: u32,
 }
 
+/// How long after the next try was due an answer about the subnet still counts.
+pub const FRESH: Duration = Duration::from_secs(60);
+
 /// The troubles of all kinds of calls. Not durable: after a restart everything is tried at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Troubles {

@@ -1,4 +1,5 @@
-//! Where more addresses come from, single ones or by the /28: the ENIs that are there, the fullest first; then one more ENI
+//! Where more addresses come from, single ones or by the /28: the ENIs that are there, in the order in which pods get
+//! them; then one more ENI
 //! that brings them along.
 
 use super::Planner;
@@ -11,7 +12,7 @@ use crate::trouble::Trouble;
 
 impl Planner<'_> {
     pub(super) fn grow(&mut self) {
-        let (balance, reserve, mode) = (self.balance(), self.reserve(), self.mode());
+        let (balance, reserve, mode) = (self.balance, self.reserve, self.mode());
         let must = mode.slots_for(reserve.urgent(balance));
         let may = match mode {
             AddressMode::Secondary => reserve.deficit(balance),
@@ -31,7 +32,7 @@ impl Planner<'_> {
         {
             self.because(Reason::Attaching { since });
         }
-        self.without_prefixes(balance);
+        self.without_prefixes();
     }
 
     /// How many to ask for of `count`, after what the subnet said last. EC2 gives all or nothing, so the reserve must not
@@ -61,13 +62,7 @@ impl Planner<'_> {
     fn fill(&mut self, mode: AddressMode, missing: u32) -> u32 {
         let usable = |eni: &&Eni| (eni.is_ready() || self.is_coming(eni)) && eni.missed.is_none();
         let mut enis: Vec<&Eni> = self.pool().enis().filter(usable).collect();
-        enis.sort_by_key(|eni| {
-            (
-                !eni.is_ready(),
-                std::cmp::Reverse(self.pool().tally(&eni.id).used()),
-                eni.device_index,
-            )
-        });
+        enis.sort_by_key(|eni| (!eni.is_ready(), eni.device_index));
         let mut left = missing;
         let all = self.takes_all(Verb::Assign);
         for eni in enis {
@@ -99,7 +94,7 @@ impl Planner<'_> {
             })
             .sum();
         let slots = self.view.limits.slots_per_eni;
-        slots.saturating_sub(self.pool().slots(&eni.id) + asked)
+        slots.saturating_sub(self.holding(&eni.id).slots + asked)
     }
 
     /// Whether Assign rests for a reason that passes, or that would meet a new ENI's addresses just the same. EC2's word

@@ -1,8 +1,8 @@
-//! Whether prefixes or single addresses are asked for now, and how much is held.
+//! Whether prefixes or single addresses are asked for now.
 
 use super::Planner;
 use crate::address::AddressMode;
-use crate::policy::{Balance, Policy, RESERVE, Reserve};
+use crate::policy::Policy;
 use crate::reason::Reason;
 
 impl Planner<'_> {
@@ -23,37 +23,17 @@ impl Planner<'_> {
         Policy::of(self.view.settings.targets, self.wished())
     }
 
-    /// The free addresses to keep. A target of prefixes cannot be met with single addresses: while there are no
-    /// prefixes, berth's own reserve serves.
-    pub(super) fn reserve(&self) -> Reserve {
-        match self.policy() {
-            Policy::WarmPrefixes(_) if self.mode() == AddressMode::Secondary => RESERVE,
-            policy => policy.reserve(self.taken(), self.view.limits.slots_per_eni),
-        }
-    }
-
-    /// The addresses that pods have, had lately or wait for, and those that nobody can have yet.
-    fn taken(&self) -> u32 {
-        let enis = self
-            .pool()
-            .enis()
-            .filter(|e| e.is_ready() || self.is_coming(e));
-        let tallies = enis.map(|eni| self.pool().tally(&eni.id));
-        let held: u32 = tallies.map(|t| t.used() + t.quarantined).sum();
-        held + self.view.demand.pods()
-    }
-
     /// Says why there are single addresses where prefixes are wanted; and comes back to a target of prefixes, which they
     /// do not meet, as soon as it may.
-    pub(super) fn without_prefixes(&mut self, balance: Balance) {
+    pub(super) fn without_prefixes(&mut self) {
         let Some(trouble) = self.pool().troubles().fragmented(self.now) else {
             return;
         };
         if self.wished() != AddressMode::Prefix {
             return;
         }
-        let wanted = (self.policy()).reserve(self.taken(), self.view.limits.slots_per_eni);
-        if wanted.urgent(balance) > 0 {
+        let wanted = self.policy().reserve(self.need());
+        if wanted.urgent(self.balance) > 0 {
             self.wake(trouble.until);
         }
         self.because(Reason::NoContiguousBlock);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ipam::policy::Policy;
-use ipam::{AddressMode, Block, EniState, Ownership, Reason, Verb};
+use ipam::policy::{Need, Policy, Pressure};
+use ipam::{AddressMode, Block, EniId, EniState, Ownership, Reason, Verb};
 
 use crate::cloud::primary_id;
 use crate::node::Node;
@@ -85,7 +85,11 @@ fn holds_what_ec2_says(node: &Node) {
 pub fn reserve(node: &Node, reasons: &[Reason]) {
     let wished = node.settings.mode_on(node.cloud.limits);
     let policy = Policy::of(node.settings.targets, wished);
-    let wanted = policy.reserve(node.pods.len() as u32, node.cloud.limits.slots_per_eni);
+    let wanted = policy.reserve(Need {
+        taken: node.pods.len() as u32,
+        slots: node.cloud.limits.slots_per_eni,
+        ..Need::default()
+    });
     let free = node.free();
     assert!(
         free >= wanted.low || !reasons.is_empty(),
@@ -104,13 +108,15 @@ pub fn reserve(node: &Node, reasons: &[Reason]) {
         let tally = node.pool.tally(&eni.id);
         if eni.ownership == Ownership::Ours && tally.used() == 0 {
             let others = node.free() - tally.free;
-            assert!(others < wanted.low, "{} stands for nothing", eni.id);
+            let few = room_beside(node, &eni.id) < policy.patience(Pressure::default()).room;
+            let stands = others < wanted.low || few;
+            assert!(stands, "{} stands for nothing", eni.id);
             // The others keep what there is of the reserve, in case that it can go.
-            kept = wanted.high;
+            kept = wanted.keep;
         }
     }
     let (dispensable, level) = match wished {
-        AddressMode::Prefix => (idle.saturating_sub(policy.idle_prefixes()), wanted.high),
+        AddressMode::Prefix => (idle.saturating_sub(policy.idle_prefixes()), wanted.keep),
         AddressMode::Secondary => (idle, wanted.low),
     };
     assert!(
@@ -121,9 +127,19 @@ pub fn reserve(node: &Node, reasons: &[Reason]) {
         AddressMode::Prefix => free,
         AddressMode::Secondary => free - 16 * idle,
     };
-    let too_many = reserve > wanted.high && singles > kept && !policy.is_of_whole_enis();
+    let too_many = reserve > wanted.keep && singles > kept && !policy.is_of_whole_enis();
     assert!(
         !too_many,
         "{singles} free single ones of {reserve}, {wanted:?}"
     );
+}
+
+/// For how many more pods the other ENIs have room, with single addresses.
+fn room_beside(node: &Node, eni: &EniId) -> u32 {
+    let others = node.pool.enis().filter(|other| other.id != *eni);
+    let slots = node.cloud.limits.slots_per_eni;
+    let room = others
+        .filter(|other| other.takes_pods())
+        .map(|other| slots - node.pool.slots(&other.id) + node.pool.tally(&other.id).free);
+    room.sum()
 }

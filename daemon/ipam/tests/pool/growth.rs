@@ -31,11 +31,41 @@ pub fn with_pods(limits: Limits, pods: u32) -> Node {
 }
 
 #[test]
-fn an_idle_node_holds_two() {
+fn a_new_node_holds_two() {
     let node = Node::settled(M5_LARGE);
     assert_eq!(node.free(), 2);
     assert_eq!(node.cloud.enis[&primary_id()].secondary.len(), 2);
     assert_eq!(node.started[&Verb::Assign], 1);
+}
+
+#[test]
+fn half_an_hour_after_its_last_pod_a_node_keeps_one() {
+    let mut node = Node::new(M5_LARGE, 0, 7);
+    node.run(Duration::from_secs(3600));
+    assert_eq!(node.free(), 1);
+    node.ask(1);
+    node.run(Duration::from_secs(1800));
+    assert_eq!((node.free(), node.pods.len()), (1, 1));
+    node.remove(0, SECOND);
+    node.run(Duration::from_secs(1800));
+    assert_eq!(node.free(), 1);
+    // When that one is taken too, the next is asked for.
+    node.ask(1);
+    assert!(node.under_way().contains(&Verb::Assign));
+}
+
+#[test]
+fn bound_pods_are_asked_for_before_their_adds_come() {
+    let mut node = Node::new(M5_LARGE, 0, 7);
+    node.run(10 * SECOND);
+    node.bound = 4;
+    node.react();
+    assert_eq!(node.under_way(), [Verb::Assign]);
+    node.run(5 * SECOND);
+    assert_eq!(node.free(), 6);
+    node.bound = 0;
+    node.ask(4);
+    assert_eq!((node.waiting, node.free()), (0, 2));
 }
 
 #[test]
@@ -68,7 +98,8 @@ fn the_ninth_pod_makes_a_second_eni_with_the_reserve() {
 fn a_new_eni_brings_what_the_waiting_pods_need() {
     let mut node = Node::settled(M5_LARGE);
     node.ask(14);
-    // Two had the reserve, seven more fit on the primary; five wait for the new ENI, which brings the reserve too.
+    // Two had the reserve, seven more fit on the primary; five wait for the new ENI, which brings the reserve too: one and
+    // a tenth of fourteen.
     let asked: Vec<u32> = node
         .flights
         .iter()
@@ -78,9 +109,9 @@ fn a_new_eni_brings_what_the_waiting_pods_need() {
             other => panic!("{other}"),
         })
         .collect();
-    assert_eq!(asked, [7, 7]);
+    assert_eq!(asked, [7, 8]);
     node.run(Duration::from_secs(30));
-    assert_eq!((node.waiting, node.free(), creates(&node)), (0, 2, 1));
+    assert_eq!((node.waiting, node.free(), creates(&node)), (0, 3, 1));
 }
 
 #[test]

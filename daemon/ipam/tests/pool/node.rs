@@ -9,7 +9,7 @@ use ipam::action::{Described, DescribedEni};
 use ipam::{
     Action, Attachment, AttachmentKey, Demand, Eni, EniId, EniState, Event, Failure, FailureKind,
     History, IntentId, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings,
-    Snapshot, Timestamp, Verb, View, plan,
+    Snapshot, Subnet, Timestamp, Verb, View, plan,
 };
 
 use crate::cloud::{Cloud, primary_id, small_subnet};
@@ -48,6 +48,8 @@ pub struct Node {
     pub now: Timestamp,
     pub settings: PoolSettings,
     pub waiting: u32,
+    pub bound: u32,
+    pub subnet: Option<Subnet>,
     pub flights: Vec<Flight>,
     pub pods: BTreeMap<AttachmentKey, Ipv4Addr>,
     /// Links of pods that are gone, and when they go too.
@@ -84,6 +86,8 @@ impl Node {
             now: Timestamp::from_secs(100),
             settings,
             waiting: 0,
+            bound: 0,
+            subnet: None,
             flights: Vec::new(),
             pods: BTreeMap::new(),
             links: Vec::new(),
@@ -106,7 +110,7 @@ impl Node {
         node
     }
 
-    /// A node that knows itself and has its reserve.
+    /// A node that knows itself and has its first reserve.
     pub fn settled(limits: Limits) -> Self {
         let mut node = Self::new(limits, 0, 7);
         node.run(Duration::from_secs(10));
@@ -131,9 +135,9 @@ impl Node {
             settings: &self.settings,
             demand: Demand {
                 waiting: self.waiting,
-                bound: 0,
+                bound: self.bound,
             },
-            subnet: None,
+            subnet: self.subnet,
             history: &self.history,
             token_seed: &format!("seed{}", self.incarnation),
         };
@@ -402,6 +406,7 @@ impl Node {
             .map(|a| (a.key.clone(), a.address))
             .collect();
         self.waiting = 0;
+        self.history = History::default();
         self.save();
         self.react();
     }

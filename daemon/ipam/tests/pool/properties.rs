@@ -160,9 +160,10 @@ proptest! {
             node.run(Duration::from_secs(1800));
             prop_assert_eq!(node.pods.len(), pods);
             convergence::reserve(&node, &[]);
-            // The pods that stayed may have been scattered over prefixes, and do not move.
-            let most = if prefixes { 16 * pods.max(1) as u32 + 1 } else { 2 };
-            prop_assert!((1..=most).contains(&node.free()), "{} free", node.free());
+            // Half an hour after the last pod one is kept where one is there. The pods that stayed may have been scattered
+            // over prefixes, and do not move.
+            let most = if prefixes { 16 * pods.max(1) as u32 + 1 } else { 1 };
+            prop_assert!(node.free() <= most, "{} free", node.free());
             let held: usize = node.cloud.enis.values().map(|e| e.pod_addresses().len()).sum();
             prop_assert_eq!(held, pods + node.free() as usize);
         }

@@ -23,14 +23,14 @@ fn an_eni_without_pods_goes_when_it_was_idle_for_the_age() {
     let mut node = with_pods(M5_LARGE, 12);
     assert_eq!(attached(&node), 2);
     remove_all(&mut node, 3);
-    // 30 s of cooldown and 60 s of age.
-    node.run(Duration::from_secs(85));
+    // 30 s of cooldown and 900 s of age.
+    node.run(Duration::from_secs(925));
     assert_eq!(attached(&node), 2);
     node.run(Duration::from_secs(15));
     assert_eq!(attached(&node), 1);
     assert_eq!(node.cloud.enis.len(), 1, "detached and deleted");
-    node.run(Duration::from_secs(120));
-    assert_eq!(node.cloud.enis[&primary_id()].secondary.len(), 5);
+    node.run(Duration::from_secs(1200));
+    assert_eq!(node.cloud.enis[&primary_id()].secondary.len(), 4);
 }
 
 /// The pods of one ENI go `gap` before those of the other; which ones go first is `primary_first`.
@@ -54,9 +54,9 @@ fn the_reserve_of_a_node_without_pods_is_on_its_primary() {
     for primary_first in [true, false] {
         for gap in [1, 5, 20, 70, 400] {
             let mut node = emptied_in_turn(primary_first, Duration::from_secs(gap));
-            node.run(Duration::from_secs(300));
+            node.run(Duration::from_secs(3000));
             assert_eq!(attached(&node), 1, "{primary_first} {gap}");
-            assert_eq!(node.free(), 2, "{primary_first} {gap}");
+            assert_eq!(node.free(), 1, "{primary_first} {gap}");
         }
     }
 }
@@ -69,6 +69,7 @@ fn primary_without_addresses() -> Node {
     node.cloud.eni_mut(&primary_id()).secondary.clear();
     node.run(Duration::from_secs(4 * 3600));
     assert_eq!(attached(&node), 2);
+    node.settings.targets.addresses = Some(2);
     node
 }
 
@@ -118,10 +119,17 @@ fn an_eni_stays_until_what_takes_its_place_is_there() {
 fn surplus_goes_when_it_is_old_and_leaves_the_upper_level() {
     let mut node = with_pods(M5_LARGE, 8);
     remove_all(&mut node, 2);
-    node.run(Duration::from_secs(300));
+    // 30 s of cooldown and 300 s of age.
+    node.run(Duration::from_secs(325));
+    assert_eq!(node.free(), 7);
+    node.run(Duration::from_secs(15));
     assert_eq!((node.free(), node.pods.len()), (2, 2));
-    // The reserve's one, which was old, as soon as others are free; the pods' when they are old too.
-    assert_eq!(node.started[&Verb::Unassign], 2);
+    assert_eq!(node.started[&Verb::Unassign], 1);
+    // Ten minutes after the last pod one more is too many, and goes alone another fifteen later.
+    node.run(Duration::from_secs(1100));
+    assert_eq!(node.free(), 2);
+    node.run(Duration::from_secs(100));
+    assert_eq!(node.free(), 1);
     assert!(node.cloud.refusals.is_empty());
 }
 
@@ -129,14 +137,14 @@ fn surplus_goes_when_it_is_old_and_leaves_the_upper_level() {
 fn nothing_is_given_back_while_something_is_asked() {
     let mut node = with_pods(M5_LARGE, 8);
     remove_all(&mut node, 2);
-    node.run(Duration::from_secs(85));
-    assert_eq!(node.free(), 6, "four too many, and nearly old enough");
-    node.ask(7);
+    node.run(Duration::from_secs(325));
+    assert_eq!(node.free(), 7, "five too many, and nearly old enough");
+    node.ask(8);
     assert_eq!((node.waiting, node.free()), (1, 0));
-    assert_eq!(node.under_way(), [Verb::Assign, Verb::Create]);
+    assert_eq!(node.under_way(), [Verb::Create]);
     remove_all(&mut node, 3);
     node.advance(Duration::from_secs(20));
-    assert_eq!(node.under_way(), [Verb::Assign, Verb::Create]);
+    assert_eq!(node.under_way(), [Verb::Create]);
 }
 
 #[test]
@@ -149,7 +157,7 @@ fn an_eni_is_left_alone_while_a_call_about_it_is_under_way() {
     }
     remove_all(&mut node, 0);
     node.advance(Duration::from_secs(30));
-    node.advance(Duration::from_secs(70));
+    node.advance(Duration::from_secs(910));
     assert_eq!(node.started.get(&Verb::Detach), None, "Protect is not done");
     assert!(node.under_way().contains(&Verb::Protect));
     node.run(Duration::from_secs(10));

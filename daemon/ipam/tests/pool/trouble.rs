@@ -176,7 +176,7 @@ fn a_detach_that_is_not_permitted_does_not_keep_the_eni_from_pods() {
     while node.pods.len() > 3 {
         node.remove(3, Duration::from_secs(1));
     }
-    for _ in 0..300 {
+    for _ in 0..1500 {
         node.advance(Duration::from_secs(1));
         while let Some(flight) = node.flights.first() {
             let end = match flight.action.verb() {

@@ -116,7 +116,8 @@ impl Runtime {
         for sandbox in &there[2..] {
             self.del(sandbox).await;
         }
-        self.rest(10).await;
+        // An ENI without pods goes after a quarter of an hour.
+        self.rest(20).await;
         let second: Vec<String> = (20..23).map(|n| format!("p{n}")).collect();
         self.add(&second).await;
     }
@@ -125,7 +126,7 @@ impl Runtime {
     async fn check(&mut self) {
         self.node.live_on();
         self.revive().await;
-        sleep(15 * MINUTE).await;
+        sleep(40 * MINUTE).await;
         assert!(self.node.is_alive());
         assert_eq!(self.live.len(), 5);
         self.node.assert_sound(&self.live).await;

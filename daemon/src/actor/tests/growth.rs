@@ -38,7 +38,7 @@ async fn adds_on_a_fresh_node_wait_for_one_describe_and_share_one_assign() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pods_that_come_one_by_one_always_find_a_reserve_of_one_or_two() {
+async fn pods_that_come_one_by_one_always_find_a_reserve() {
     let node = Node::ready().await;
     let mut answers = Vec::new();
     for n in 0..20 {
@@ -47,7 +47,8 @@ async fn pods_that_come_one_by_one_always_find_a_reserve_of_one_or_two() {
         assert!(asked.elapsed() < SECOND, "p{n} had to wait");
         sleep(A_WHILE).await;
         let free = node.report().await.addresses.free;
-        assert!((1..=2).contains(&free), "{free} free after {}", n + 1);
+        // One and a tenth of them at most.
+        assert!((1..=3).contains(&free), "{free} free after {}", n + 1);
     }
     node.assert_sound(&live(0..20, &answers)).await;
 }
@@ -56,9 +57,10 @@ async fn pods_that_come_one_by_one_always_find_a_reserve_of_one_or_two() {
 async fn an_idle_node_asks_ec2_for_nothing_but_its_look_each_hour() {
     let node = Node::ready().await;
     let answers = node.added_at_once(0..3).await;
-    sleep(2 * MINUTE).await;
+    // Until one of its reserve of two has gone.
+    sleep(27 * MINUTE).await;
     let before = node.cloud.calls().len();
-    sleep(55 * MINUTE).await;
+    sleep(30 * MINUTE).await;
     assert_eq!(node.cloud.calls().len(), before);
     let looks = node.cloud.count(Action::DescribeNetworkInterfaces);
     sleep(120 * MINUTE).await;
@@ -84,8 +86,8 @@ async fn a_burst_beyond_one_eni_makes_exactly_one_with_its_addresses() {
     let attachment = second.attachment.unwrap();
     assert!(attachment.delete_on_termination);
     assert_eq!(attachment.device_index, 1);
-    // Three pods and one or two more: it came with them, nothing was assigned to it afterwards.
-    assert!((4..=5).contains(&second.secondary_addresses.len()));
+    // Three pods and the reserve: it came with them, nothing was assigned to it afterwards.
+    assert!((4..=6).contains(&second.secondary_addresses.len()));
     let assigned = node.cloud.calls();
     let to_second = |call: &&ec2::fake::Call| {
         call.action == Action::AssignPrivateIpAddresses && call.target.starts_with(&second.id)
@@ -133,11 +135,11 @@ async fn what_pods_leave_is_given_back_down_to_the_reserve() {
     for n in 0..27 {
         node.deleted(&format!("p{n}")).await;
     }
-    // Not before they have rested, and nobody has wanted them for a minute after that.
-    sleep(60 * SECOND).await;
+    // Not before they have rested, and nobody has wanted them for five minutes after that.
+    sleep(5 * MINUTE).await;
     assert_eq!(node.held_in_ec2(), 27);
-    sleep(10 * MINUTE).await;
-    assert_eq!(node.held_in_ec2(), 2);
+    sleep(40 * MINUTE).await;
+    assert_eq!(node.held_in_ec2(), 1);
     assert_eq!(node.cloud.holdings().len(), 1, "secondary ENIs are deleted");
     assert_eq!(node.kernel.node().unwrap().enis.len(), 1);
     node.assert_sound(&Default::default()).await;

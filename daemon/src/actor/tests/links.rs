@@ -103,7 +103,7 @@ async fn a_detach_that_is_denied_is_told_and_seldom_tried() {
     for pod in &pods {
         node.deleted(pod).await;
     }
-    sleep(10 * MINUTE).await;
+    sleep(16 * MINUTE).await;
     assert!(has_reason(&node, "AccessDenied").await);
     let report = node.report().await;
     assert!(
@@ -115,6 +115,7 @@ async fn a_detach_that_is_denied_is_told_and_seldom_tried() {
     );
     // What can be given back is.
     assert!(report.addresses.held <= 2, "{:?}", report.addresses);
+    sleep(5 * MINUTE).await;
     let tried = node.cloud.count(Action::DetachNetworkInterface);
     sleep(120 * MINUTE).await;
     let tried = node.cloud.count(Action::DetachNetworkInterface) - tried;

@@ -104,6 +104,12 @@ impl Host {
         self.ranges.extend(range);
     }
 
+    /// The ranges of its own.
+    #[cfg(test)]
+    pub fn ranges(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.ranges.iter().copied()
+    }
+
     /// Whether an address is of a range of its own.
     pub fn has_range_with(&self, address: Ipv4Addr) -> bool {
         self.ranges.iter().any(|range| range.contains(&address))

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::actor::{Handle, Persisted, Ports, STOP_WITHIN, Start};
+use crate::cluster::{self, Cluster, Sight};
 use crate::conflist;
 use crate::degraded::Degraded;
 use crate::heartbeat::beat;
@@ -73,6 +74,7 @@ pub enum AppError {
 pub async fn run(
     settings: Settings,
     ports: Ports,
+    cluster: Arc<dyn Cluster>,
     metrics: Metrics,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
@@ -112,7 +114,10 @@ pub async fn run(
         actor.run().await;
     });
     let service = Arc::new(handle.clone());
-    let watchers = watchers(http, &handle, ec2, &metrics, &degraded);
+    let mut watchers = watchers(http, &handle, ec2, &metrics, &degraded);
+    let seer = handle.clone();
+    let seen = move |sight: Sight| seer.seen(sight);
+    watchers.spawn(cluster::watch(cluster, seen, degraded));
     let replay = tokio::spawn(replay(tombstones, service.clone(), metrics));
     let teller = service.clone();
     let keeper = tokio::spawn(conflist::keep(

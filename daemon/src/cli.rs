@@ -25,6 +25,7 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   AWS_VPC_K8S_CNI_CONNMARK             mark of what leaves by the primary ENI [0x80]
   AWS_EXTERNAL_SERVICE_CIDRS           CIDRs that pods reach by the primary ENI
   ADDITIONAL_ENI_TAGS                  JSON map of tags for new ENIs
+  CLUSTER_ENDPOINT                     the API server, if not as the service account finds it
   CLUSTER_NAME                         for the tags of new ENIs
   DISABLE_INTROSPECTION                true: no /v1/enis [false]
   DISABLE_METRICS                      true: no /metrics; probes stay [false]
@@ -38,7 +39,9 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   HOST_CNI_CONFDIR_PATH                directory of the conflist [/host/etc/cni/net.d]
   IP_COOLDOWN_PERIOD                   seconds a freed address rests [30]
   MANAGE_UNTAGGED_ENI                  true: take attached ENIs that nobody has tagged [false]
+  KUBECONFIG                           the API server and credentials, instead of a service account
   MAX_ENI                              fewer ENIs than the instance type has
+  MY_NODE_NAME                         name of this node in Kubernetes, to see its pods before they ask
   ENABLE_PREFIX_DELEGATION             true: /28 prefixes instead of single addresses [false]
   WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_ENI_TARGET, WARM_PREFIX_TARGET
                                        as aws-node has them, instead of berth's own reserve

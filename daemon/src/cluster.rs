@@ -4,6 +4,7 @@
 //!
 //! [`watch`] is who asks and how often; the adapter on the `kube` crate is `api`.
 
+mod api;
 #[cfg(test)]
 pub(crate) mod fake;
 mod pace;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+pub use api::ApiServer;
 pub use watch::watch;
 
 /// A pod that is bound to this node, has a network of its own, and has neither ended nor been told to end.

@@ -5,6 +5,10 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+/// The client of the API server logs each failure as an error, and answers that it cannot read in full; what is worth a
+/// word is said by `cluster`. Whoever wants to see it all the same names it in the filter, which then goes before this.
+const QUIET: &str = "kube_client=off";
+
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
@@ -34,10 +38,11 @@ fn subscriber<W>(filter: &str, writer: W) -> Result<impl Subscriber + Send + Syn
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(filter).map_err(|source| LoggingError::Filter {
-        filter: filter.to_owned(),
-        source,
-    })?;
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|source| LoggingError::Filter {
+            filter: filter.to_owned(),
+            source,
+        })?;
     Ok(tracing_subscriber::fmt()
         .json()
         // Fields beside the timestamp, not under another key: that is what log queries are written against.

@@ -9,6 +9,7 @@ use anyhow::Context;
 use berthd::actor::Ports;
 use berthd::cli::{Cli, Command, InstallArgs, PlanArgs, UninstallArgs};
 use berthd::clock::BootClock;
+use berthd::cluster::ApiServer;
 use berthd::conflist::PLUGIN;
 use berthd::dataplane::{KernelConfig, KernelDataplane};
 use berthd::install::{Uninstall, install, uninstall};
@@ -110,5 +111,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    Ok(app::run(settings, ports, metrics, stop).await?)
+    let cluster = Arc::new(ApiServer::new(settings.cluster.clone()));
+    Ok(app::run(settings, ports, cluster, metrics, stop).await?)
 }

@@ -5,6 +5,7 @@
 //! it cannot read, berth refuses to start. An empty value is an unset one.
 
 mod cloud;
+mod cluster;
 mod conflist;
 mod daemon;
 mod errors;
@@ -28,6 +29,7 @@ use ipam::ownership::Claims;
 use ipam::settings::{NetworkSettings, PoolSettings};
 
 pub use cloud::CloudSettings;
+pub use cluster::ClusterSettings;
 pub(crate) use foreign::{ignored, refused};
 pub(crate) use sdk::names as of_sdk;
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub claims: Claims,
     /// How EC2 is called (HTTP_TIMEOUT, HTTPS_PROXY, NO_PROXY).
     pub cloud: CloudSettings,
+    /// Where the API server is, and which node this is (MY_NODE_NAME, CLUSTER_ENDPOINT, KUBECONFIG).
+    pub cluster: ClusterSettings,
     /// Where the daemon listens (BERTH_SOCKET).
     pub socket: PathBuf,
     /// Where DELs that met no daemon are left (BERTH_TOMBSTONES).
@@ -89,6 +93,7 @@ impl Settings {
         let network = network::read(&mut reader);
         let claims = cloud::claims(&mut reader);
         let cloud = cloud::read(&mut reader);
+        let cluster = cluster::read(&mut reader);
         let daemon = daemon::read(&mut reader);
         let http = http::read(&mut reader);
         sdk::read(&mut reader);
@@ -100,6 +105,7 @@ impl Settings {
             network,
             claims,
             cloud,
+            cluster,
             socket: daemon.socket,
             tombstones: daemon.tombstones,
             cni_results: daemon.cni_results,

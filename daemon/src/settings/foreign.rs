@@ -107,9 +107,7 @@ const IGNORED: &[(&str, &[&str], &str)] = &[
 
 /// In every manifest of aws-node, or without effect there too: nobody who sets them expects anything.
 const QUIET: &[&str] = &[
-    "MY_NODE_NAME",
     "MY_POD_NAME",
-    "CLUSTER_ENDPOINT",
     "VPC_CNI_VERSION",
     "AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER",
     "ENABLE_NFTABLES",

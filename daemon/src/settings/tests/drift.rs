@@ -87,12 +87,12 @@ fn in_code() -> BTreeSet<String> {
     effective.chain(others.map(str::to_owned)).collect()
 }
 
-/// What looks like a variable: mostly capitals, with an underscore or of the MTU kind.
+/// What looks like a variable: mostly capitals, with an underscore; and the one that has none.
 fn variables(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = text.split(|c: char| !is_part(c));
     let is_variable = |word: &&str| {
-        word.contains('_')
+        (word.contains('_') || *word == "KUBECONFIG")
             && word.starts_with(|c: char| c.is_ascii_uppercase())
             && word
                 .trim_end_matches("v4")

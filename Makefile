@@ -18,7 +18,7 @@ help: ## show this
 setup: ## install what builds and tests need (apt), saying what
 	@scripts/setup
 
-build: $(BIN)/berth-cni $(BIN)/berthd ## build berthd, mock-ec2, berth-demo and the static berth-cni into target/berth
+build: $(BIN)/berth-cni $(BIN)/berthd ## build berthd, mock-ec2, mock-apiserver, berth-demo and the static berth-cni into target/berth
 
 .PHONY: $(BIN)/berth-cni $(BIN)/berthd
 # crt-static needs --target, or proc macros would be linked statically too, which does not work.
@@ -31,7 +31,7 @@ $(BIN)/berth-cni:
 $(BIN)/berthd:
 	$(CARGO) build $(DAEMON)
 	@mkdir -p $(BIN)
-	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 berth-demo ec2-port) $(BIN)/
+	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 mock-apiserver berth-demo ec2-port) $(BIN)/
 
 demo: setup build ## two nodes on the mock cloud: every check by name, a table, target/demo.json (root)
 	@$(BIN)/berth-demo

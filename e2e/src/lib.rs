@@ -5,6 +5,7 @@
 //! and the program under test is executed, never linked.
 
 pub mod aftermath;
+pub mod apiserver;
 pub mod cluster;
 pub mod demo;
 pub mod leftovers;

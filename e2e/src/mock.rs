@@ -29,5 +29,6 @@ pub use self::error::{Code, Refusal};
 pub use self::fabric::{Direction, FabricError, Flow, INTERNET_HOST, Loss, LossReason};
 pub use self::faults::{Fault, FaultKind};
 pub use self::garbage::Garbage;
+pub(crate) use self::guarded::Guarded;
 pub use self::journal::{Call, IMDS, Outcome};
 pub use self::lag::Lag;

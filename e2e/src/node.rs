@@ -4,6 +4,7 @@
 //! each lies in a directory of its own. The node's links are plugged in by the mock cloud, not here.
 
 pub mod daemon;
+pub mod http;
 pub mod pod;
 pub mod programs;
 pub mod status;

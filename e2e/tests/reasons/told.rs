@@ -1,13 +1,12 @@
 //! A case, and the four places where a person reads what it says.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use e2e::cluster::{Cluster, Member};
 use e2e::mock::{CloudConfig, Fault, FaultKind};
 use e2e::netns::output;
+use e2e::node::http::{self, sample};
 use e2e::node::pod::Pod;
 use e2e::node::programs::{BERTHD, find};
 use serde_json::Value;
@@ -31,8 +30,6 @@ pub const ATTACH: &str = "AttachNetworkInterface";
 pub const CREATE: &str = "CreateNetworkInterface";
 pub const DESCRIBE: &str = "DescribeNetworkInterfaces";
 
-/// Where the daemon serves its metrics, on the node's address.
-const METRICS_PORT: u16 = 61678;
 /// The failure of the one action that is no call to EC2.
 pub const NO_LINK: &str = "NoLink";
 
@@ -276,10 +273,7 @@ impl Case {
             format!("berth_cni_request_duration_seconds_count{{result=\"{reason}\",verb=\"add\"}}");
         let waits = format!("berth_add_wait_seconds_count{{reason=\"{reason}\"}}");
         for series in [requests, waits] {
-            ensure!(
-                counted(&metrics, &series) > 0.0,
-                "no {series} in\n{metrics}"
-            );
+            ensure!(counted(&metrics, &series)?, "no {series} in\n{metrics}");
         }
         self.metrics_have_call(&metrics)
     }
@@ -288,10 +282,7 @@ impl Case {
     pub fn metrics_say_by_themselves(&self, member: &Member) -> anyhow::Result<()> {
         let metrics = metrics(member)?;
         let active = format!("berth_reason_active{{reason=\"{}\"}}", self.reason);
-        ensure!(
-            counted(&metrics, &active) > 0.0,
-            "no {active} in\n{metrics}"
-        );
+        ensure!(counted(&metrics, &active)?, "no {active} in\n{metrics}");
         self.metrics_have_call(&metrics)
     }
 
@@ -303,7 +294,7 @@ impl Case {
             format!("berth_ec2_requests_total{{action=\"{action}\",outcome=\"{outcome}\"}}");
         let is_call = outcome != NO_LINK;
         ensure!(
-            !is_call || counted(metrics, &series) > 0.0,
+            !is_call || counted(metrics, &series)?,
             "no {series} in\n{metrics}"
         );
         Ok(())
@@ -332,23 +323,13 @@ impl Case {
 
 /// What `/metrics` on the node's address says; its listener opens a moment after the node knows itself.
 fn metrics(member: &Member) -> anyhow::Result<String> {
-    let address = (member.address(), METRICS_PORT);
-    let scrape = || -> anyhow::Result<String> {
-        let mut answer = String::new();
-        let mut stream = TcpStream::connect(address)?;
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: node\r\n\r\n")?;
-        stream.read_to_string(&mut answer)?;
-        ensure!(answer.contains(" 200 "), "{answer}");
-        Ok(answer)
-    };
-    eventually("/metrics", DEADLINE, || member.node.netns().run(scrape)?)
+    let scrape = || http::scrape(member.node.netns(), member.address());
+    eventually("/metrics", DEADLINE, scrape)
 }
 
-/// The value of a series, 0 where it is not there.
-fn counted(metrics: &str, series: &str) -> f64 {
-    let line = metrics.lines().find_map(|line| line.strip_prefix(series));
-    line.and_then(|value| value.trim().parse().ok())
-        .unwrap_or(0.0)
+/// Whether something was counted.
+fn counted(metrics: &str, series: &str) -> anyhow::Result<bool> {
+    Ok(sample(metrics, series)? > 0.0)
 }
 
 /// The page that `berthd status` shows to people.

@@ -51,6 +51,7 @@ MISTAKES = [
     ({"image": {"digest": "latest"}}, "/image/digest"),
     ({"updateStrategy": {"type": "Recreate"}}, "/updateStrategy/type"),
     ({"tolerations": {}}, "/tolerations"),
+    ({"watchPods": "no"}, "/watchPods"),
 ]
 
 
@@ -60,7 +61,9 @@ def render(values):
         files = chart.render(values, name="berth", namespace="kube-system")
     files = {pathlib.Path(name).name: text.strip() + "\n" for name, text in files.items()}
     notes = files.pop("NOTES.txt")
-    return "---\n".join([files.pop("serviceaccount.yaml"), files.pop("daemonset.yaml"), *files.values()]), notes
+    order = ["serviceaccount.yaml", "clusterrole.yaml", "daemonset.yaml"]
+    rendered = [files.pop(name) for name in order] + list(files.values())
+    return "---\n".join(text for text in rendered if text.strip()), notes
 
 
 def objects(manifests):
@@ -113,7 +116,7 @@ def check_pod(manifests, known):
     for container in (install, berthd):
         for variable in container.get("env", []):
             expect(variable["name"] in known, f"{variable['name']} is no variable of berthd")
-    env = {variable["name"]: variable["value"] for variable in berthd["env"]}
+    env = {variable["name"]: variable.get("value") for variable in berthd["env"]}
 
     def mounted(container, path):
         """The host's path behind a path of the container, and whether it can be written."""
@@ -138,6 +141,26 @@ def check_pod(manifests, known):
     expect(sysctls == ("/proc/sys", True), f"sysctls are at {sysctls}")
 
 
+def check_role(manifests, watches):
+    """berthd may read pods and nodes and nothing else, and only if it is to; then it knows its node and has its token."""
+    by_kind = {document["kind"]: document for document in objects(manifests)}
+    pod = by_kind["DaemonSet"]["spec"]["template"]["spec"]
+    [berthd] = pod["containers"]
+    named = any(variable["name"] == "MY_NODE_NAME" for variable in berthd["env"])
+    expect(named == watches, "MY_NODE_NAME")
+    expect(pod["automountServiceAccountToken"] == watches, "the service account's token")
+    expect(("ClusterRole" in by_kind, "ClusterRoleBinding" in by_kind) == (watches, watches), "the role")
+    if not watches:
+        return
+    rules = [{"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]}]
+    expect(by_kind["ClusterRole"]["rules"] == rules, "the role permits something else")
+    binding, account = by_kind["ClusterRoleBinding"], by_kind["ServiceAccount"]["metadata"]
+    expect(binding["roleRef"]["name"] == by_kind["ClusterRole"]["metadata"]["name"], "the binding's role")
+    subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    expect(binding["subjects"] == [subject], "the binding's subject")
+    expect(pod["serviceAccountName"] == account["name"], "the DaemonSet's service account")
+
+
 def check(berthd):
     manifests, notes = render({})
     expect(MANIFESTS.read_text() == HEADER + manifests, "deploy/berth.yaml is not the chart's: run `make manifests`")
@@ -148,6 +171,11 @@ def check(berthd):
     known = settings(berthd)
     check_pod(manifests, known)
     check_schema(manifests)
+    check_role(manifests, True)
+    blind, _ = render({"watchPods": False})
+    check_pod(blind, known)
+    check_schema(blind)
+    check_role(blind, False)
     everything, _ = render(EVERYTHING)
     check_pod(everything, known)
     check_schema(everything)

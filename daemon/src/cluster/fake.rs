@@ -30,8 +30,11 @@ struct State {
     failing_node: Option<Kind>,
     hangs: bool,
     ends_at_once: bool,
+    forgets: bool,
     /// Watches of an earlier epoch are cut.
     epoch: u64,
+    /// How they end.
+    cut_by: Option<Kind>,
     lists: usize,
     watches: usize,
 }
@@ -78,9 +81,23 @@ impl FakeCluster {
         self.state().ends_at_once = ends;
     }
 
+    /// Every version is too old at once.
+    pub fn set_forgetting(&self, forgets: bool) {
+        self.state().forgets = forgets;
+    }
+
     /// The connections of all watches break.
     pub fn cut(&self) {
-        self.state().epoch += 1;
+        self.cut_by(Kind::Unreachable);
+    }
+
+    /// All watches end so.
+    pub fn cut_by(&self, kind: Kind) {
+        {
+            let mut state = self.state();
+            state.epoch += 1;
+            state.cut_by = Some(kind);
+        }
         self.1.send_modify(|news| *news += 1);
     }
 
@@ -172,7 +189,7 @@ impl Watching {
                 let state = self.cluster.state();
                 if state.epoch != self.epoch {
                     self.broken = true;
-                    return Some(Err(error(Kind::Unreachable)));
+                    return Some(Err(error(state.cut_by.unwrap_or(Kind::Unreachable))));
                 }
                 let next = state.history.get(self.told);
                 match next.map(|(at, change)| (*at + state.lag, change)) {
@@ -215,7 +232,7 @@ impl Cluster for FakeCluster {
         self.answer().await?;
         let told: usize = version.parse().map_err(|_| error(Kind::Garbled))?;
         let state = self.state();
-        if told < state.oldest {
+        if told < state.oldest || state.forgets {
             return Err(error(Kind::Expired));
         }
         let watching = Watching {

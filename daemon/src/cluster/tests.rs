@@ -166,6 +166,20 @@ async fn a_version_that_is_too_old_is_answered_by_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_nonsense_or_in_the_midst_of_a_watch_a_list_tells_what_is() {
+    for kind in [Kind::Garbled, Kind::Expired] {
+        let it = Watched::watching().await;
+        sleep(MINUTE).await;
+        it.api.cut_by(kind);
+        it.api.bind(pod("c"));
+        sleep(2 * SECOND).await;
+        assert_eq!(it.api.asked().0, 2, "{kind:?}");
+        assert_eq!(it.names(), Some(names(&["a", "b", "c"])));
+        assert!(!it.is_degraded());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_seen_ages_and_comes_back() {
     let it = Watched::watching().await;
     it.api.set_failing(Some(Kind::Unreachable));
@@ -245,6 +259,19 @@ async fn watches_that_end_at_once_are_no_busy_loop() {
     let (lists, watches) = it.api.asked();
     assert_eq!(lists, 1);
     assert!((20..=60).contains(&watches), "{watches} in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_that_are_always_too_old_are_no_busy_loop() {
+    let api = FakeCluster::default();
+    api.set_forgetting(true);
+    api.bind(pod("a"));
+    let it = Watched::start(api);
+    sleep(10 * MINUTE).await;
+    let (lists, _) = it.api.asked();
+    assert!((20..=60).contains(&lists), "{lists} lists in ten minutes");
+    assert_eq!(it.names(), Some(names(&["a"])));
+    assert!(it.is_degraded());
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,12 +17,17 @@ pub(super) struct View {
 
 impl View {
     /// The whole state.
-    pub(super) fn listed(&mut self, listed: Listed, allocatable: Option<u32>) {
+    pub(super) fn listed(&mut self, listed: Listed) {
         let named = |pod: BoundPod| (pod.name.clone(), pod);
         self.pods = listed.pods.into_iter().map(named).collect();
         self.version = Some(listed.version);
-        self.allocatable = allocatable;
         self.changed = true;
+    }
+
+    /// How many pods the node may run, if that is known.
+    pub(super) fn allocatable(&mut self, pods: Option<u32>) {
+        self.changed |= self.allocatable != pods;
+        self.allocatable = pods;
     }
 
     /// One change of it.

@@ -71,18 +71,36 @@ struct Watcher<T> {
 }
 
 impl<T: Fn(Sight)> Watcher<T> {
-    /// One list, if it is needed, and one watch.
+    /// A list, if it is needed, and a watch. A version that is too old is no failure but the API server's word for "list
+    /// again"; two in a row are one.
     async fn follow(&mut self) -> Result<(), ClusterError> {
-        if self.view.version().is_none() {
-            let listed = within(ANSWER, "list", self.cluster.list()).await?;
-            let node = within(ANSWER, "get", self.cluster.allocatable_pods()).await;
-            self.heard = Some(Instant::now());
-            self.view
-                .listed(listed, node.as_ref().ok().copied().flatten());
-            // Pods without their number's bound are still worth knowing.
-            self.unbounded = node.err();
+        if self.view.version().is_some() {
+            match self.watch().await {
+                Err(error) if error.kind == Kind::Expired => {}
+                ended => return ended,
+            }
+        }
+        self.list().await?;
+        self.watch().await
+    }
+
+    async fn list(&mut self) -> Result<(), ClusterError> {
+        self.watching = None;
+        let listed = within(ANSWER, "list", self.cluster.list()).await?;
+        self.heard = Some(Instant::now());
+        self.view.listed(listed);
+        self.tell();
+        let node = within(ANSWER, "get", self.cluster.allocatable_pods()).await;
+        self.view.allocatable(node.as_ref().ok().copied().flatten());
+        // Pods without their number's bound are still worth knowing.
+        self.unbounded = node.err();
+        if self.view.is_changed() {
             self.tell();
         }
+        Ok(())
+    }
+
+    async fn watch(&mut self) -> Result<(), ClusterError> {
         let version = self.view.version().unwrap_or_default().to_owned();
         let lasting = WATCH + WATCH.mul_f64(random());
         let watch = self.cluster.watch(&version, lasting);

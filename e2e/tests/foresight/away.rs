@@ -84,12 +84,14 @@ fn not_allowed_then_not_known() -> anyhow::Result<()> {
     site.bind("web", 2);
     site.prepares(2)?;
     site.sees()?;
+    site.lasts();
     site.api.fault(Fault::always(status(401)));
     site.api.disconnect();
     let told = site.blinded("401 Unauthorized")?;
     ensure!(told["remedy"].to_string().contains("token"), "{told}");
     site.api.clear_faults();
     site.sees()?;
+    site.lasts();
     // Who may see pods but no nodes sees pods.
     site.api.fault(Fault::always(status(403)).on("nodes"));
     site.api.compact();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -24,6 +25,8 @@ const PODS: u32 = 29;
 const EC2_TAKES: Duration = Duration::from_millis(400);
 /// A bookmark comes so often, and a watch is heard to be alive.
 pub const BOOKMARKS: Duration = Duration::from_millis(500);
+/// A watch that lasts for 5 s is a success, after which waits are short again.
+const LASTING: Duration = Duration::from_secs(6);
 /// What the API server says is seen by then, its longest back-off of these tests included.
 pub const SEEN: Duration = Duration::from_secs(45);
 
@@ -153,6 +156,11 @@ impl Site {
             ensure!(told.is_none(), "{told:?}");
             Ok(())
         })
+    }
+
+    /// A watch goes on for long enough that what failed before counts no more.
+    pub fn lasts(&self) {
+        thread::sleep(LASTING);
     }
 
     /// A sample of the daemon's metrics.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Response, header};
+use futures::StreamExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::client::Body;
 use serde::Deserialize;
@@ -75,17 +76,21 @@ pub(super) fn shortened(text: &str) -> String {
     }
 }
 
-/// All of a body.
+/// All of a body, once: a list of many pods is some megabytes, and the daemon is small.
 pub(super) async fn whole(what: &str, body: Body) -> Result<Vec<u8>, ClusterError> {
-    let read = Limited::new(body, LONGEST).collect().await;
-    let body = read.map_err(|error| ClusterError {
-        kind: match error.is::<LengthLimitError>() {
-            true => Kind::Garbled,
-            false => Kind::Unreachable,
-        },
-        message: format!("{what}: {}", chain(error.as_ref())),
-    })?;
-    Ok(body.to_bytes().into())
+    let mut chunks = Limited::new(body, LONGEST).into_data_stream();
+    let mut whole = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| ClusterError {
+            kind: match error.is::<LengthLimitError>() {
+                true => Kind::Garbled,
+                false => Kind::Unreachable,
+            },
+            message: format!("{what}: {}", chain(error.as_ref())),
+        })?;
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole)
 }
 
 /// Why a request was never answered.

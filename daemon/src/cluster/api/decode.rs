@@ -125,6 +125,9 @@ pub(super) fn change(line: &[u8], node: &str) -> Result<Versioned, ClusterError>
         "ADDED" | "MODIFIED" | "DELETED" => {
             let pod: Pod = read(what, object)?;
             let (name, version) = (pod.name(), pod.metadata.resource_version.clone());
+            if version.is_empty() {
+                return Err(garbled(what, "a change without a version"));
+            }
             let gone = event.happened == "DELETED";
             let bound = pod.bound(node).filter(|_| !gone);
             Ok((bound.map_or(Change::Gone(name), Change::Bound), version))
@@ -283,6 +286,8 @@ mod tests {
         assert_eq!(told("ERROR", &status(410)), Err(Kind::Expired));
         assert_eq!(told("ERROR", &status(500)), Err(Kind::Garbled));
         assert_eq!(told("DANCED", &pod()), Err(Kind::Garbled));
+        let unversioned = with("/metadata/resourceVersion", json!(""));
+        assert_eq!(told("ADDED", &unversioned), Err(Kind::Garbled));
         for line in [
             "",
             "<html>",

@@ -14,6 +14,7 @@ use ec2::limits::{self, KnownType};
 use fleet::engine::Broken;
 use fleet::planning::{Answer, Catalogue, InstanceType, Problems, Sources, page, plan, understand};
 use fleet::policy::Policy;
+use fleet::trace::File;
 use ipam::Limits;
 
 use crate::cli::PlanArgs;
@@ -71,7 +72,13 @@ fn answer(args: &PlanArgs, err: &mut dyn Write) -> Result<Answer, PlanError> {
     let file = file
         .as_ref()
         .map(|(name, text)| (name.as_str(), text.as_str()));
+    let (trace, nodes) = (args.trace.as_deref(), args.nodes.as_deref());
+    let trace = trace
+        .zip(nodes)
+        .map(|(trace, nodes)| Ok((read(trace)?, read(nodes)?)));
+    let trace: Option<(Text, Text)> = trace.transpose()?;
     let sources = Sources {
+        trace: trace.as_ref().map(|(trace, nodes)| (of(trace), of(nodes))),
         file,
         groups: &args.groups,
         subnets: &args.subnets,
@@ -97,7 +104,14 @@ fn answer(args: &PlanArgs, err: &mut dyn Write) -> Result<Answer, PlanError> {
     plan(&cluster, &progress).map_err(PlanError::Broken)
 }
 
-fn read(path: &Path) -> Result<(String, String), PlanError> {
+/// A file's name and what is in it.
+type Text = (String, String);
+
+fn of((name, text): &Text) -> File<'_> {
+    File { name, text }
+}
+
+fn read(path: &Path) -> Result<Text, PlanError> {
     let text = fs::read_to_string(path).map_err(|why| PlanError::File {
         path: path.to_owned(),
         why,

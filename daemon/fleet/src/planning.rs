@@ -12,6 +12,7 @@ mod max_pods;
 mod nearest;
 mod page;
 mod problem;
+mod replay;
 mod request;
 mod verdict;
 mod words;
@@ -28,6 +29,8 @@ pub use page::page;
 pub use problem::{Problem, Problems};
 pub use request::{JOIN_EVERY, SETTLE, Sources};
 
+use replay::Replay;
+
 use crate::engine::{Broken, Options, simulate};
 use crate::policy::Policy;
 
@@ -37,8 +40,12 @@ use crate::policy::Policy;
 /// [`Problems`]: everything that must be changed.
 pub fn understand(sources: Sources<'_>, catalogue: &Catalogue) -> Result<Cluster, Problems> {
     let mut problems = Vec::new();
-    let request = request::read(sources, &mut problems);
-    let cluster = check::check(request, catalogue, &mut problems);
+    let replay = sources
+        .trace
+        .map(|(pods, nodes)| Replay::read(pods, nodes, catalogue, &mut problems));
+    let mut request = request::read(sources, &mut problems);
+    request.incomplete |= replay.as_ref().is_some_and(Option::is_none);
+    let cluster = check::check(request, replay.flatten(), catalogue, &mut problems);
     if problems.is_empty() {
         Ok(cluster)
     } else {

@@ -28,9 +28,14 @@ A subnet is its CIDR and, if you like:
    \"subnets\": [{\"cidr\": \"10.0.0.0/24\", \"zone\": \"us-west-2a\", \"used\": 12}],
    \"policies\": [\"berth\", \"aws-default\"], \"join-every\": \"10s\", \"settle\": \"30m\"}
 
+A trace is two CSV files in the format of the Alibaba GPU cluster trace (v2023): the pods with the
+columns cpu_milli, scheduled_time (seconds; empty: never ran) and deletion_time, the nodes with
+cpu_milli. Its days are replayed in real time after a day that leads up to them.
+
 Examples:
   berthd plan --group type=m6a.32xlarge,count=500,pods=1,host-network=3 --subnet 10.0.0.0/20
   berthd plan --group m5.large,count=3,pods=2,host-network=2 --subnet 10.0.0.0/27,used=3
+  berthd plan --trace pods.csv --nodes nodes.csv --group m5.24xlarge,count=12 --subnet 10.0.0.0/22
   berthd plan --file plan.json --policy berth --policy aws-default --svg plan.svg
   berthd plan --file plan.json --json | jq '.policies[] | {policy, fits, says}'
 
@@ -49,6 +54,12 @@ pub struct PlanArgs {
     /// Read groups, subnets and the rest from a JSON file; flags are added to it, or go before it
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Replay the pods of a trace, instead of the groups' own; on the groups' nodes, or on as many as it needs
+    #[arg(long, value_name = "FILE", requires = "nodes")]
+    pub trace: Option<PathBuf>,
+    /// The nodes of that trace
+    #[arg(long, value_name = "FILE", requires = "trace")]
+    pub nodes: Option<PathBuf>,
     /// What to compare: berth, aws-default, aws-ip2-min12, aws-ip10, aws-prefix1, cilium8, gke-cidr [all]
     #[arg(long = "policy", value_name = "NAME")]
     pub policies: Vec<String>,

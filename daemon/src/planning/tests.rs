@@ -1,6 +1,6 @@
 //! The command as a person runs it, but for the process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
 
@@ -71,6 +71,35 @@ fn mistakes_come_with_names_of_types_and_files() {
         told.starts_with("cannot read /does/not/exist.json: "),
         "{told}"
     );
+}
+
+#[test]
+fn the_help_names_every_field_and_policy() {
+    use clap::CommandFactory;
+    let mut command = crate::cli::Cli::command().term_width(0);
+    let plan = command.find_subcommand_mut("plan").unwrap();
+    let help = plan.render_long_help().to_string();
+    let nonsense = args(
+        &["m5.large,count=1,nonsense=1"],
+        &["10.0.0.0/24,nonsense=1"],
+    );
+    let Err(PlanError::Input(problems)) = output(&nonsense) else {
+        panic!("nonsense is understood")
+    };
+    for problem in problems.0 {
+        let fleet::planning::Problem::UnknownField { known, .. } = problem else {
+            panic!("{problem}")
+        };
+        for field in known.split(", ").filter(|field| *field != "cidr") {
+            assert!(
+                help.contains(&format!("{field}=")),
+                "{field} is missing in\n{help}"
+            );
+        }
+    }
+    for policy in Policy::ALL {
+        assert!(help.contains(policy.name()), "{policy}");
+    }
 }
 
 #[test]

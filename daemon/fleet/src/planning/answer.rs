@@ -50,8 +50,21 @@ pub struct ClusterAnswer {
     pub others_calls: f64,
     /// What decided all that is left to chance.
     pub seed: u64,
+    /// Where its pods come from, if not from its groups.
+    pub trace: Option<TraceAnswer>,
     /// Its groups, in the order in which they join.
     pub groups: Vec<GroupAnswer>,
+}
+
+/// A trace that was replayed.
+#[derive(Clone, Debug, Serialize)]
+pub struct TraceAnswer {
+    /// The file.
+    pub file: String,
+    /// Its pods in the course of the plan.
+    pub pods: u64,
+    /// How long it is, what leads up to it left out.
+    pub days: f64,
 }
 
 /// A group of nodes.

@@ -2,6 +2,7 @@
 
 mod groups;
 mod subnets;
+mod trace;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::catalogue::Catalogue;
 use super::cluster::{Cluster, Group};
 use super::nearest::nearest;
 use super::problem::Problem;
+use super::replay::Replay;
 use super::request::Request;
 use crate::policy::Policy;
 
@@ -24,11 +26,14 @@ const MOST_DAYS: u64 = 30;
 /// The cluster; without meaning where there is a problem.
 pub(super) fn check(
     request: Request,
+    replay: Option<(Replay, Option<Group>)>,
     catalogue: &Catalogue,
     problems: &mut Vec<Problem>,
 ) -> Cluster {
+    let (replay, of_trace) = replay.unzip();
+    let of_trace = of_trace.flatten().filter(|_| request.groups.is_empty());
     // What could not be read has been told; that it is missing too says nothing more.
-    if request.groups.is_empty() && !request.incomplete {
+    if request.groups.is_empty() && of_trace.is_none() && !request.incomplete {
         problems.push(Problem::NoGroups);
     }
     if request.subnets.is_empty() && !request.incomplete {
@@ -40,12 +45,20 @@ pub(super) fn check(
     for (index, asked) in request.groups.iter().enumerate() {
         let kind = groups::kind(asked, catalogue, problems);
         let places = groups::places(asked, &subnets, request.incomplete, problems);
+        if replay.is_some() && (asked.pods > 0 || asked.life.is_some()) {
+            let place = asked.place.clone();
+            problems.push(Problem::TraceAndPods { place });
+        }
         if let Some(kind) = kind {
             groups.push(groups::group(index, asked, kind, places, problems));
         }
     }
+    groups.extend(of_trace.map(|group| Group {
+        subnets: groups::everywhere(&subnets),
+        ..group
+    }));
     problems.append(&mut of_subnets);
-    let cluster = Cluster {
+    let mut cluster = Cluster {
         groups,
         subnets,
         join_every: request.join_every,
@@ -53,6 +66,7 @@ pub(super) fn check(
         seed: request.seed,
         others_calls: request.others_calls,
         policies: policies(&request.policies, problems),
+        replay: None,
     };
     if !(0.0..1.0).contains(&cluster.others_calls) {
         problems.push(Problem::NoShare {
@@ -62,6 +76,13 @@ pub(super) fn check(
     // What is absurd already would be told twice.
     if problems.is_empty() {
         size_of(&cluster, problems);
+    }
+    if let Some(replay) = replay
+        && problems.is_empty()
+    {
+        cluster.settle = replay.window.end - replay.window.start;
+        cluster.replay = Some(replay);
+        trace::check(&cluster, problems);
     }
     cluster
 }

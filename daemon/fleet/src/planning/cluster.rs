@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::catalogue::InstanceType;
+use super::replay::Replay;
 use crate::policy::Policy;
 
 /// Addresses of each subnet that AWS keeps: the first four and the last (VPC user guide, "Subnet sizing for IPv4").
@@ -25,6 +26,8 @@ pub struct Cluster {
     pub seed: u64,
     /// Share of EC2's buckets that other clients of the account use up, 0 to 1.
     pub others_calls: f64,
+    /// Pods of a trace, instead of the groups' own.
+    pub replay: Option<Replay>,
     /// What is compared.
     pub policies: Vec<Policy>,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::random::between;
 use crate::scenario::Scenario;
 use crate::workloads::build::{Builder, FOREVER, Shape};
+use crate::workloads::placement::spread;
 
 use super::cluster::{Cluster, Group};
 
@@ -17,10 +18,16 @@ const PODS_WITHIN: Duration = Duration::from_secs(5);
 /// How long it takes a controller and the scheduler to put a pod into the place of one that ended (assumed).
 const REPLACED_AFTER: Duration = Duration::from_secs(1);
 
-/// When a plan begins to stand: all nodes have joined, and their pods are bound.
-pub(super) fn filled(cluster: &Cluster) -> Duration {
+/// When all nodes have joined, and their own pods are bound.
+fn joined(cluster: &Cluster) -> Duration {
     let nodes: u32 = cluster.groups.iter().map(|group| group.count).sum();
     START + cluster.join_every * nodes.saturating_sub(1) + PODS_WITHIN
+}
+
+/// When a plan begins to stand: all nodes are filled, or what leads up to the trace's window is over.
+pub(super) fn filled(cluster: &Cluster) -> Duration {
+    let lead = cluster.replay.as_ref().map(|replay| replay.window.start);
+    joined(cluster) + lead.unwrap_or_default()
 }
 
 /// The scenario of a cluster.
@@ -43,6 +50,14 @@ pub(super) fn scenario(cluster: &Cluster) -> Scenario {
             let node = builder.node(&shape, subnet, joins);
             fill(&mut builder, group, node, joins, until);
             joins += cluster.join_every;
+        }
+    }
+    if let Some(replay) = &cluster.replay {
+        let lives = replay.after(joined(cluster), |range| builder.within(range));
+        let nodes = cluster.groups.iter().map(|group| group.count as usize);
+        let placed = spread(&lives, &(0..nodes.sum()), builder.random());
+        for (life, node) in lives.iter().zip(placed) {
+            builder.pod(node, life.from, life.until - life.from);
         }
     }
     builder.build(Duration::ZERO..until)

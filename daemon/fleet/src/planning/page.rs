@@ -24,13 +24,25 @@ pub fn page(answer: &Answer) -> String {
 fn cluster(answer: &Answer) -> String {
     let cluster = &answer.cluster;
     let every = duration(cluster.join_every_seconds);
-    let told = format!(
-        "{} with {}, and {} on the host network; a node joins every {every}, then {} pass.",
-        count(cluster.nodes.into(), "node"),
-        count(cluster.pods, "pod"),
-        grouped(cluster.host_network_pods),
-        duration(cluster.settle_seconds),
-    );
+    let pods = match &cluster.trace {
+        Some(trace) => format!(
+            "{} of {} over {} days",
+            count(trace.pods, "pod"),
+            trace.file,
+            trace.days
+        ),
+        None => format!(
+            "{}, and {} on the host network",
+            count(cluster.pods, "pod"),
+            grouped(cluster.host_network_pods)
+        ),
+    };
+    let then = match cluster.trace {
+        Some(_) => "then the trace begins".to_owned(),
+        None => format!("then {} pass", duration(cluster.settle_seconds)),
+    };
+    let nodes = count(cluster.nodes.into(), "node");
+    let told = format!("{nodes} with {pods}; a node joins every {every}, {then}.");
     let mut columns = Columns::new(["subnet", "zone", "addresses", "nodes", "used by others"]);
     for subnet in &answer.subnets {
         columns.row([

@@ -232,6 +232,30 @@ pub enum Problem {
         /// All that exist.
         known: String,
     },
+    /// The trace cannot be read.
+    #[error("{why}")]
+    Trace {
+        /// The reader's words.
+        why: String,
+    },
+    /// Pods from two sources.
+    #[error("{place}: pods and life are the trace's: leave them out, or the trace")]
+    TraceAndPods {
+        /// Where.
+        place: String,
+    },
+    /// More pods of the trace than kubelet takes.
+    #[error(
+        "{group}: {peak} pods of the trace, DaemonSets' and those on the host network are on one node at a time, and max-pods is {max_pods}: give it more nodes, or a larger type"
+    )]
+    TraceOverMaxPods {
+        /// Which.
+        group: String,
+        /// Pods.
+        peak: u32,
+        /// The limit.
+        max_pods: u32,
+    },
     /// No share.
     #[error(
         "others-calls={value} is no share of the account's calls: it is 0 (nobody else calls) or more, and below 1"

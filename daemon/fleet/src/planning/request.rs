@@ -7,12 +7,15 @@ use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use super::problem::Problem;
+use crate::trace::File;
 
 /// Where a request comes from. The groups and subnets of flags are added to the file's; the other flags go before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sources<'a> {
     /// Name and text of a file.
     pub file: Option<(&'a str, &'a str)>,
+    /// `--trace` and `--nodes`.
+    pub trace: Option<(File<'a>, File<'a>)>,
     /// `--group`.
     pub groups: &'a [String],
     /// `--subnet`.

@@ -9,6 +9,7 @@ use super::*;
 mod document;
 mod incidents;
 mod mistakes;
+mod trace;
 
 /// A few types as DescribeInstanceTypes has them.
 fn catalogue() -> Catalogue {
@@ -24,6 +25,7 @@ fn catalogue() -> Catalogue {
     let types = [
         ("c5.large", 3, 10, true, 2),
         ("m3.2xlarge", 4, 30, false, 8),
+        ("m5.24xlarge", 15, 50, true, 96),
         ("m5.large", 3, 10, true, 2),
         ("m6a.32xlarge", 15, 50, true, 128),
         ("t3.medium", 3, 6, true, 2),

@@ -45,19 +45,24 @@ pub enum Placed {
 
 /// `raw` (`speed` 1) and `x60`.
 pub fn in_order(name: &str, trace: &Trace, speed: u32, seed: u64) -> Scenario {
+    let (lives, measured) = in_window(trace, speed);
+    fill(name, trace, lives, measured, Placed::ByCpu, seed)
+}
+
+/// The pods of the trace's window and of a day that leads up to it, `speed` times as fast, and when the window is then.
+pub fn in_window(trace: &Trace, speed: u32) -> (Vec<Life>, Range<Duration>) {
     let window = trace.window();
     let prelude = DAY.min(window.start);
     let start = window.start - prelude;
-    let lives: Vec<Life> = (trace.pods.iter())
+    let lives = (trace.pods.iter())
         .filter(|pod| pod.deleted > start && pod.scheduled < window.end)
         .map(|pod| Life {
             from: pod.scheduled.saturating_sub(start) / speed,
             until: (pod.deleted - start) / speed,
             load: pod.cpu_milli,
-        })
-        .collect();
+        });
     let measured = prelude / speed..(window.end - start) / speed;
-    fill(name, trace, lives, measured, Placed::ByCpu, seed)
+    (lives.collect(), measured)
 }
 
 /// `fold` and `dense`.
@@ -141,7 +146,7 @@ fn fill(
 }
 
 /// Nodes of the trace's usual size: enough for the CPU, and for not more than a few pods on each.
-fn sparse(trace: &Trace, lives: &[Life], measured: &Range<Duration>) -> (Shape, usize) {
+pub fn sparse(trace: &Trace, lives: &[Life], measured: &Range<Duration>) -> (Shape, usize) {
     let by_cpu = (HEADROOM * peak(lives) / trace.node_cpu_milli).ceil();
     let by_number = (pods(lives, measured) / SPARSE).floor();
     let count = by_cpu.max(by_number).max(1.0) as usize;

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::super::catalogue::InstanceType;
 use super::super::cluster::{Cluster, Group, Subnet};
 use super::super::max_pods::MaxPods;
-use super::outcome::MUTATING;
-use super::{BucketAnswer, ClusterAnswer, GroupAnswer, SubnetAnswer, TypeAnswer};
+use super::super::replay::Replay;
+use super::outcome::{MUTATING, tenths};
+use super::{BucketAnswer, ClusterAnswer, GroupAnswer, SubnetAnswer, TraceAnswer, TypeAnswer};
 use crate::ec2::bucket::Bucket;
+use crate::trace::DAY;
 
 /// The cluster.
 pub(super) fn cluster(cluster: &Cluster) -> ClusterAnswer {
@@ -24,7 +26,17 @@ pub(super) fn cluster(cluster: &Cluster) -> ClusterAnswer {
         settle_seconds: cluster.settle.as_secs_f64(),
         others_calls: cluster.others_calls,
         seed: cluster.seed,
+        trace: cluster.replay.as_ref().map(of_trace),
         groups: groups.iter().map(of_group).collect(),
+    }
+}
+
+fn of_trace(replay: &Replay) -> TraceAnswer {
+    let window = replay.window.end.saturating_sub(replay.window.start);
+    TraceAnswer {
+        file: replay.source.clone(),
+        pods: replay.lives.len() as u64,
+        days: tenths(window.as_secs_f64() / DAY.as_secs_f64()),
     }
 }
 

@@ -124,7 +124,7 @@ fn settled_calls(cluster: &Cluster, run: &Run) -> f64 {
 }
 
 /// Digits beyond this say nothing, and make documents differ.
-fn tenths(value: f64) -> f64 {
+pub(super) fn tenths(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 

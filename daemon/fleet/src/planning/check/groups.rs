@@ -99,9 +99,14 @@ pub(super) fn places(
         places.extend(found);
     }
     if asked.subnets.is_empty() && asked.zones.is_empty() {
-        places = (0..subnets.len()).collect();
+        return everywhere(subnets);
     }
     by_turns(places, subnets)
+}
+
+/// All subnets in turn.
+pub(super) fn everywhere(subnets: &[Subnet]) -> Vec<usize> {
+    by_turns((0..subnets.len()).collect(), subnets)
 }
 
 /// As an Auto Scaling group spreads nodes: evenly over the zones, whatever the number of subnets in each.

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{planned, understood};
+use super::{Policy, Problem, planned, trace, understood};
 
 const GOLDEN: &str = include_str!("document.txt");
+const PAGE: &str = include_str!("../../../../../docs/planning.md");
 
 /// Every path of `value` with what stands there.
 fn paths(at: &str, value: &Value, found: &mut BTreeMap<String, BTreeSet<&'static str>>) {
@@ -40,6 +41,8 @@ fn the_document_keeps_its_fields() {
     let answer = serde_json::to_value(planned(&cluster.unwrap())).unwrap();
     let mut found = BTreeMap::new();
     paths("", &answer, &mut found);
+    let replayed = serde_json::to_value(planned(&trace::cluster())).unwrap();
+    paths("", &replayed, &mut found);
     let line = |(path, kinds): (&String, &BTreeSet<&str>)| {
         let kinds: Vec<&str> = kinds.iter().copied().collect();
         format!("{path}: {}\n", kinds.join(" or "))
@@ -56,4 +59,30 @@ fn the_same_plan_answers_the_same() {
         serde_json::to_string(&planned(&cluster.unwrap())).unwrap()
     };
     assert_eq!(answer(), answer());
+}
+
+#[test]
+fn the_page_names_every_field() {
+    for line in GOLDEN.lines() {
+        let path = line.split(": ").next().unwrap();
+        let leaf = path.rsplit('.').next().unwrap();
+        let told = [format!("`{leaf}`"), format!(".{leaf}`")];
+        assert!(told.iter().any(|told| PAGE.contains(told)), "{path}");
+    }
+    let problems = understood(
+        &["m5.large,count=1,nonsense=1"],
+        &["10.0.0.0/24,nonsense=1"],
+        &[],
+    );
+    for problem in problems.unwrap_err().0 {
+        let Problem::UnknownField { known, .. } = problem else {
+            panic!("{problem}")
+        };
+        for field in known.split(", ") {
+            assert!(PAGE.contains(&format!("`{field}`")), "{field}");
+        }
+    }
+    for policy in Policy::ALL {
+        assert!(PAGE.contains(&format!("`{policy}`")), "{policy}");
+    }
 }

@@ -10,7 +10,7 @@ DAEMON := --release --workspace --bins --features berthd/aws
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test e2e lint fmt doc manifests check-deploy clean ci
+.PHONY: help setup build demo test e2e lint fmt doc fleet manifests check-deploy clean ci
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,16 @@ fmt: ## format
 
 doc: ## rustdoc of our crates, warnings are errors
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+# Two files of a trace; without them a made-up one is replayed, and the results say so.
+ifndef TRACE
+TRACE := $(wildcard ../shared/data/pods-2023.csv)
+NODES := $(wildcard ../shared/data/nodes-2023.csv)
+endif
+
+fleet: ## simulate clusters under each policy: tables, target/fleet/*.svg, target/fleet.json (TRACE= NODES= ARGS=)
+	$(CARGO) build --release -p fleet
+	$(BUILT)/release/fleet $(if $(TRACE),--trace $(TRACE)) $(if $(NODES),--nodes $(NODES)) $(ARGS)
 
 manifests: ## make deploy/berth.yaml from the chart
 	@scripts/check-deploy render > deploy/berth.yaml.tmp

@@ -144,3 +144,12 @@ fn names_are_read_back_and_others_are_refused() {
         Err("no workload is called `denser`; `fleet --list` names them".to_owned())
     );
 }
+
+#[test]
+fn the_page_has_a_row_for_each() {
+    let page = include_str!("../../../../docs/fleet.md");
+    for workload in Workload::ALL {
+        let row = format!("| `{workload}` | ");
+        assert!(page.contains(&row), "docs/fleet.md has no {row}");
+    }
+}

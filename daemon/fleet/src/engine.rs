@@ -77,7 +77,7 @@ pub enum Broken {
 /// [`Broken`] when the scenario contradicts itself, or a pool broke a rule.
 pub fn simulate(scenario: &Scenario, policy: Policy, options: Options<'_>) -> Result<Run, Broken> {
     let nodes = policy.nodes(scenario, options.seed);
-    run_nodes(scenario, policy.name(), policy.cooldown(), nodes, options)
+    run_nodes(scenario, &policy.name(), policy.cooldown(), nodes, options)
 }
 
 /// Runs `scenario` with these pools, in the order of its nodes. `cooldown` is for how long they promise to rest an address

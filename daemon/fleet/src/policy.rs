@@ -1,11 +1,12 @@
 //! The policies that are compared: berth's own, and what other networks do.
 
+mod aws;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use ipam::{AddressMode, PoolSettings};
-use serde::Serialize;
-
+pub use self::aws::AwsTargets;
 use crate::berth::Berth;
 use crate::node::Node;
 use crate::random::{Purpose, stream};
@@ -16,19 +17,12 @@ use crate::scenario::Scenario;
 const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// Who runs the pools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Policy {
     /// berth as it is by default.
     Berth,
-    /// aws-node as it is by default: WARM_ENI_TARGET=1.
-    AwsDefault,
-    /// aws-node with WARM_IP_TARGET=2 and MINIMUM_IP_TARGET=12.
-    AwsIp2Min12,
-    /// aws-node with WARM_IP_TARGET=10.
-    AwsIp10,
-    /// aws-node with prefixes: WARM_PREFIX_TARGET=1.
-    AwsPrefix1,
+    /// aws-node with these targets.
+    Aws(AwsTargets),
     /// A pool like Cilium's on ENIs, 8 addresses in advance.
     Cilium8,
     /// A range for each node, like GKE's.
@@ -36,33 +30,34 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// All of them, in the order of tables.
+    /// aws-node as it is by default: WARM_ENI_TARGET=1.
+    pub const AWS_DEFAULT: Self = Self::Aws(AwsTargets::enis(1));
+
+    /// Those that are compared, in the order of tables.
     pub const ALL: [Self; 7] = [
         Self::Berth,
-        Self::AwsDefault,
-        Self::AwsIp2Min12,
-        Self::AwsIp10,
-        Self::AwsPrefix1,
+        Self::AWS_DEFAULT,
+        Self::Aws(AwsTargets::addresses(2, 12)),
+        Self::Aws(AwsTargets::addresses(10, 0)),
+        Self::Aws(AwsTargets::prefixes(1)),
         Self::Cilium8,
         Self::GkeCidr,
     ];
 
     /// As the command line and `fleet.json` spell it.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> Cow<'static, str> {
         match self {
-            Self::Berth => "berth",
-            Self::AwsDefault => "aws-default",
-            Self::AwsIp2Min12 => "aws-ip2-min12",
-            Self::AwsIp10 => "aws-ip10",
-            Self::AwsPrefix1 => "aws-prefix1",
-            Self::Cilium8 => "cilium8",
-            Self::GkeCidr => "gke-cidr",
+            Self::Berth => "berth".into(),
+            Self::Aws(targets) => targets.to_string().into(),
+            Self::Cilium8 => "cilium8".into(),
+            Self::GkeCidr => "gke-cidr".into(),
         }
     }
 
-    /// The policy of this name.
+    /// The policy of this name: one that is compared, or aws-node with targets of one's own ([`AwsTargets::FORMS`]).
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|policy| policy.name() == name)
+        let compared = Self::ALL.into_iter().find(|policy| policy.name() == name);
+        compared.or_else(|| AwsTargets::named(name).map(Self::Aws))
     }
 
     /// How long no other pod may have a freed address; `None` where that is not promised.
@@ -86,8 +81,8 @@ impl Policy {
                     Box::new(CiliumNode::new(watermark, node.limits, &operator, random))
                 }
                 Self::GkeCidr => Box::new(GkeNode::new(node.max_pods)),
-                Self::AwsDefault | Self::AwsIp2Min12 | Self::AwsIp10 | Self::AwsPrefix1 => {
-                    let settings = self.aws_settings();
+                Self::Aws(targets) => {
+                    let settings = targets.settings(COOLDOWN);
                     let (limits, max_pods) = (node.limits, node.max_pods);
                     Box::new(AwsNode::new(&settings, limits, max_pods, random))
                 }
@@ -95,31 +90,10 @@ impl Policy {
         });
         pools.collect()
     }
-
-    /// aws-node's settings, as far as they are not its defaults.
-    fn aws_settings(self) -> PoolSettings {
-        let mut settings = PoolSettings {
-            cooldown: COOLDOWN,
-            ..PoolSettings::default()
-        };
-        match self {
-            Self::AwsIp2Min12 => {
-                settings.targets.addresses = Some(2);
-                settings.targets.minimum = Some(12);
-            }
-            Self::AwsIp10 => settings.targets.addresses = Some(10),
-            Self::AwsPrefix1 => {
-                settings.mode = AddressMode::Prefix;
-                settings.targets.prefixes = Some(1);
-            }
-            _ => settings.targets.enis = Some(1),
-        }
-        settings
-    }
 }
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }

@@ -98,7 +98,7 @@ fn the_help_names_every_field_and_policy() {
         }
     }
     for policy in Policy::ALL {
-        assert!(help.contains(policy.name()), "{policy}");
+        assert!(help.contains(&*policy.name()), "{policy}");
     }
 }
 

@@ -151,8 +151,9 @@ fn books_agree_under_every_policy() {
     for policy in Policy::ALL {
         let nodes = policy.nodes(&scenario, 2);
         let cooldown = policy.cooldown();
-        let mut engine = Engine::new(&scenario, policy.name(), cooldown, nodes, seeded(2))
-            .expect("a sound scenario");
+        let name = policy.name();
+        let mut engine =
+            Engine::new(&scenario, &name, cooldown, nodes, seeded(2)).expect("a sound scenario");
         let mut events = 0_usize;
         while engine.step().expect("no rule broken") {
             events += 1;

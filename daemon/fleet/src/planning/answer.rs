@@ -120,7 +120,7 @@ pub struct TypeAnswer {
 #[derive(Clone, Debug, Serialize)]
 pub struct PolicyAnswer {
     /// Its name.
-    pub policy: &'static str,
+    pub policy: String,
     /// The result in a sentence.
     pub says: String,
     /// Whether all nodes booted and all pods had an address in the end.

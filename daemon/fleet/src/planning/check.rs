@@ -99,7 +99,10 @@ fn policies(names: &[String], problems: &mut Vec<Problem>) -> Vec<Policy> {
             Some(_) => {}
             None => problems.push(Problem::UnknownPolicy {
                 name: name.clone(),
-                nearest: nearest(name, Policy::ALL.iter().map(|policy| policy.name())),
+                nearest: nearest(
+                    name,
+                    Policy::ALL.map(Policy::name).iter().map(AsRef::as_ref),
+                ),
                 known: list(Policy::ALL.iter().map(ToString::to_string)),
             }),
         }

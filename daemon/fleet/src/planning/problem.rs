@@ -4,6 +4,8 @@ use std::fmt;
 
 use ipnet::Ipv4Net;
 
+use crate::policy::AwsTargets;
+
 /// A mistake in the input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -221,8 +223,9 @@ pub enum Problem {
     },
     /// No such policy.
     #[error(
-        "--policy {name}: there is no such policy{}; there is {known}",
-        did_you_mean(nearest)
+        "--policy {name}: there is no such policy{}; there is {known}, and aws-node with targets of your own: {}",
+        did_you_mean(nearest),
+        AwsTargets::FORMS
     )]
     UnknownPolicy {
         /// Which.

@@ -109,7 +109,7 @@ fn flags_and_file_say_the_same() {
         (flags.join_every, flags.settle, flags.seed),
         (JOIN_EVERY, SETTLE, 1)
     );
-    assert_eq!(flags.policies, [Policy::Berth, Policy::AwsDefault]);
+    assert_eq!(flags.policies, [Policy::Berth, Policy::AWS_DEFAULT]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::Parser;
-use fleet::policy::Policy;
+use fleet::policy::{AwsTargets, Policy};
 use fleet::workloads::Workload;
 
 const EXAMPLES: &str = "\
@@ -73,10 +73,16 @@ impl Cli {
         Workload::ALL.into_iter().filter(asked).collect()
     }
 
-    /// In the order of tables.
+    /// In the order of tables, then those with targets of one's own.
     pub fn policies(&self) -> Vec<Policy> {
         let asked = |policy: &Policy| self.policy.is_empty() || self.policy.contains(policy);
-        Policy::ALL.into_iter().filter(asked).collect()
+        let mut policies: Vec<Policy> = Policy::ALL.into_iter().filter(asked).collect();
+        for policy in &self.policy {
+            if !policies.contains(policy) {
+                policies.push(*policy);
+            }
+        }
+        policies
     }
 
     /// From [`Cli::seed`] on.
@@ -94,7 +100,8 @@ impl Cli {
 fn policy(name: &str) -> Result<Policy, String> {
     Policy::named(name).ok_or_else(|| {
         let names = Policy::ALL.map(Policy::name).join(", ");
-        format!("no policy is called that; there are {names}")
+        let own = AwsTargets::FORMS;
+        format!("no policy is called that; there are {names}, and with targets of your own {own}")
     })
 }
 
@@ -110,9 +117,10 @@ pub fn list() -> String {
     let workloads = Workload::ALL.map(|workload| format!("  {workload:<9} {}\n", workload.about()));
     let policies = Policy::ALL.map(|policy| format!("  {policy}\n"));
     format!(
-        "Workloads:\n{}Policies:\n{}",
+        "Workloads:\n{}Policies:\n{}  and aws-node with targets of your own: {}\n",
         workloads.concat(),
-        policies.concat()
+        policies.concat(),
+        AwsTargets::FORMS
     )
 }
 
@@ -140,6 +148,16 @@ mod tests {
         assert_eq!(own.workloads(), []);
         let both = parse(&["--scenario", "mine.json", "--workload", "frag"]).expect("both");
         assert_eq!(both.workloads(), [Workload::Frag]);
+    }
+
+    #[test]
+    fn own_targets_come_after_what_is_compared() {
+        let asked = ["--policy", "aws-ip5-min20", "--policy", "aws-default"];
+        let policies = parse(&asked).expect("policies").policies();
+        assert_eq!(
+            policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["aws-default", "aws-ip5-min20"]
+        );
     }
 
     #[test]

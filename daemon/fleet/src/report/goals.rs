@@ -122,7 +122,7 @@ fn addresses(berth: &Berth<'_>) -> Vec<Goal> {
         )
     };
     let rows: Vec<_> = berth.0.iter().map(|cell| cell.row()).collect();
-    let mean = mean8(&rows, Policy::Berth.name());
+    let mean = mean8(&rows, &Policy::Berth.name());
     let of_mean = |field: fn(&Row) -> f64| mean.as_ref().map(field);
     let waited = of_mean(|row| row.waited_share);
     let oscillation = of_mean(|row| row.oscillation_per_1000);

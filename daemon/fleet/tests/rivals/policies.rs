@@ -55,9 +55,18 @@ fn run(scenario: &Scenario, policy: Policy, seed: u64) -> Run {
 #[test]
 fn with_room_all_are_served() {
     let scenario = cluster("10.0.0.0/21", 40);
-    for policy in Policy::ALL {
+    let own = [
+        "aws-eni0",
+        "aws-eni2",
+        "aws-ip5-min20",
+        "aws-prefix-ip5",
+        "aws-prefix0",
+    ];
+    let own = own.map(|name| Policy::named(name).unwrap());
+    for policy in Policy::ALL.into_iter().chain(own) {
         let row = run(&scenario, policy, 1).row;
-        assert_eq!((row.starved, row.policy), (0, policy.name().to_owned()));
+        assert_eq!(row.policy, policy.name());
+        assert_eq!(row.starved, 0, "{policy}");
     }
 }
 
@@ -67,7 +76,7 @@ fn in_a_subnet_that_runs_dry_no_rule_is_broken() {
     for policy in Policy::ALL {
         for seed in 1..=3 {
             let run = run(&scenario, policy, seed);
-            let hoards = policy == Policy::AwsDefault;
+            let hoards = policy == Policy::AWS_DEFAULT;
             assert!(!hoards || run.subnets[0].dry_at.is_some());
         }
     }

@@ -34,7 +34,7 @@ impl PolicyAnswer {
         let not_booted = run.nodes.iter().filter(|node| node.never_booted).count();
         let nodes_not_booted = u32::try_from(not_booted).unwrap_or(u32::MAX);
         Self {
-            policy: policy.name(),
+            policy: policy.name().into_owned(),
             says: String::new(),
             fits: nodes_not_booted == 0 && run.row.starved == 0,
             held: held(cluster, &run),

@@ -28,6 +28,9 @@ pub(super) struct Targets {
     pub warm_prefixes: u32,
 }
 
+/// No target asks for more than this, far more than any node can have.
+const MOST: u32 = 1 << 16;
+
 impl Targets {
     /// What aws-node makes of its variables: WARM_ENI_TARGET is 1 unless set, WARM_PREFIX_TARGET 0 (its manifest sets 1), and
     /// without prefixes on the instance type it goes on with single addresses.
@@ -39,10 +42,10 @@ impl Targets {
             slots_per_eni: limits.slots_per_eni,
             enis: allowed.map_or(limits.enis, |max| max.min(limits.enis)),
             max_pods,
-            addresses: targets.addresses.unwrap_or(0),
-            minimum: targets.minimum.unwrap_or(0),
-            warm_enis: targets.enis.unwrap_or(1),
-            warm_prefixes: targets.prefixes.unwrap_or(0),
+            addresses: targets.addresses.unwrap_or(0).min(MOST),
+            minimum: targets.minimum.unwrap_or(0).min(MOST),
+            warm_enis: targets.enis.unwrap_or(1).min(MOST),
+            warm_prefixes: targets.prefixes.unwrap_or(0).min(MOST),
         }
     }
 

@@ -13,6 +13,7 @@ mod bound;
 mod check;
 mod del;
 mod effects;
+mod explaining;
 mod failure;
 mod gc;
 mod handle;
@@ -34,12 +35,13 @@ pub use startup::{Persisted, Start};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use ipam::{AttachmentKey, EniId, Event, History, Pool, Reason, Returning, Timestamp};
+use ipam::{AttachmentKey, EniId, Event, History, Pool, Reason, Returning, Subnet, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
@@ -101,6 +103,12 @@ pub struct Actor {
     pool: Pool,
     /// What plans remember.
     history: History,
+    /// How full the subnet is, as far as EC2 tells of it.
+    subnet: Option<Subnet>,
+    /// Tells who watches the subnet whether it matters to this node.
+    concerned: watch::Sender<bool>,
+    /// The pods that had the addresses that rest.
+    former: BTreeMap<Ipv4Addr, String>,
     facts: Option<NodeFacts>,
     /// The instance that the checkpoint is of, until metadata has said who we are.
     claimed: Option<String>,
@@ -256,6 +264,8 @@ impl Actor {
             Command::Conflist(words) => self.conflist = words,
             Command::Seen(sight) => self.seen(sight),
             Command::Report(reply) => drop(reply.send(self.report())),
+            Command::Explain(reply) => drop(reply.send(self.scene())),
+            Command::Subnet(subnet) => self.subnet = subnet,
             Command::Stop => self.stop(),
         }
     }

@@ -22,7 +22,7 @@ use crate::server::{BindError, Listener};
 use crate::settings::{HttpSettings, Settings};
 use crate::store::checkpoint::{CheckpointError, Loaded, load};
 use crate::store::{FileStore, StoreError, StoreHandle};
-use crate::subnets;
+use crate::subnets::SubnetSight;
 use crate::tombstones::{TombstoneError, Tombstones};
 
 /// Why the daemon does not run. None of these is a dependency that is away.
@@ -139,7 +139,7 @@ pub async fn run(
     Ok(actor.await?)
 }
 
-/// What only watches the node: HTTP, and the subnet's figure, which nobody sees without. They end with what is returned.
+/// What watches the node: HTTP, and who asks how full its subnet is. They end with what is returned.
 fn watchers(
     http: HttpSettings,
     handle: &Handle,
@@ -148,10 +148,16 @@ fn watchers(
     degraded: &Degraded,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    if http.metrics {
-        let (metrics, degraded) = (metrics.clone(), degraded.clone());
-        tasks.spawn(subnets::watch(ec2, handle.node(), metrics, degraded));
-    }
+    let teller = handle.clone();
+    let sight = SubnetSight {
+        ec2,
+        node: handle.node(),
+        concerned: handle.concerned(),
+        metrics: metrics.clone(),
+        degraded: degraded.clone(),
+        tell: move |subnet| teller.subnet(subnet),
+    };
+    tasks.spawn(sight.watch());
     let (metrics, degraded) = (metrics.clone(), degraded.clone());
     tasks.spawn(http::serve(http, handle.clone(), metrics, degraded));
     tasks

@@ -68,6 +68,8 @@ Examples:
   BERTH_LOG=info,berthd=debug berthd run  the same, with more to read
   berthd status                           who has which address, who waits and why
   berthd status --json | jq .addresses    the same for tools
+  berthd explain                          why each address is held, and when it goes
+  berthd explain web/shop-0               what this pod waits for, and what comes next
   berthd plan --help                      how to plan subnets before there are any nodes";
 
 /// `berthd`, the node daemon of berth.
@@ -106,6 +108,12 @@ pub enum Command {
     ///
     /// ENIs and addresses, the pods that have them, ADDs that wait and why, calls to EC2. Needs root.
     Status(StatusArgs),
+    /// Say why this node holds what it holds, and what comes next
+    ///
+    /// For each ENI, prefix and address why it is there and when it may go; for each pod without an address what it waits
+    /// for and what happens next, when; the reserve's levels and why. What it foretells is what the daemon's own plans will do
+    /// if no pod comes or goes and EC2 obeys. Needs root.
+    Explain(ExplainArgs),
     /// Put the plugin berth-cni into the runtime's plugin directory
     ///
     /// By temporary name and rename, so that a plugin that runs is not disturbed; does nothing if it is there already.
@@ -131,6 +139,20 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Print the whole document as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where the daemon listens
+    #[arg(long, env = "BERTH_SOCKET", default_value = SOCKET_PATH, value_name = "PATH")]
+    pub socket: PathBuf,
+}
+
+/// Of `berthd explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Only what concerns this pod (name, or namespace/name), address, prefix or ENI
+    #[arg(value_name = "POD|ADDRESS|PREFIX|ENI")]
+    pub what: Option<String>,
+    /// Print it as JSON
     #[arg(long)]
     pub json: bool,
     /// Where the daemon listens

@@ -17,7 +17,7 @@ use berthd::lock::AWS_NODE_SOCKET;
 use berthd::metrics::{CountedEc2, Metrics};
 use berthd::sandboxes::SandboxFiles;
 use berthd::settings::{Environment, Settings};
-use berthd::{app, descriptors, logging, planning, status};
+use berthd::{app, descriptors, explain, logging, planning, status};
 use clap::Parser;
 use ec2::aws::{AwsEc2, AwsMetadata, Transport};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         Command::Run => run(),
         Command::Status(args) => {
             status::run(&args, &mut std::io::stdout().lock()).map_err(anyhow::Error::from)
+        }
+        Command::Explain(args) => {
+            explain::run(&args, &mut std::io::stdout().lock()).map_err(anyhow::Error::from)
         }
         Command::Install(args) => install_plugin(args),
         Command::Uninstall(args) => uninstall_all(args),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use ipam::{Reason, Timestamp};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +139,17 @@ pub struct ReasonReport {
     pub message: String,
     /// What to do, one line.
     pub remedy: String,
+}
+
+impl ReasonReport {
+    /// A reason as told at `now`.
+    pub fn told(reason: &Reason, now: Timestamp) -> Self {
+        Self {
+            name: reason.name().to_owned(),
+            message: reason.at(now).to_string(),
+            remedy: reason.remedy().to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for ReasonReport {

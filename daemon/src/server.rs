@@ -1,4 +1,4 @@
-//! The unix socket that the CNI plugin and `berthd status` talk to: who may connect, how long they may take, how many
+//! The unix socket that the CNI plugin, `berthd status` and `berthd explain` talk to: who may connect, how long they may take, how many
 //! at once, and what happens when one leaves. What a request means is the [`Service`]'s; the bytes are `frame`'s.
 
 mod connection;
@@ -45,6 +45,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// The daemon's state.
     async fn state(&self) -> Outcome;
+
+    /// Why the node holds what it holds, and what comes next.
+    async fn explain(&self) -> Outcome;
 }
 
 /// What one client may take.

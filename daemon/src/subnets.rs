@@ -1,11 +1,16 @@
-//! Watches how many addresses the node's subnet has left: asks EC2 now and then, tells the metrics. What the pool does
-//! does not depend on it, so a missing permission costs this one figure and nothing else.
+//! Watches how many addresses the node's subnet has left: asks EC2 now and then, and tells the metrics and the actor, whose
+//! plans hold less in a nearly full subnet. Where EC2 does not say, nobody pretends to know: a missing permission costs the
+//! figure and that restraint, nothing else.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ec2::{Ec2, Ec2Error, Kind};
+use ipam::Subnet;
+use ipnet::Ipv4Net;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::degraded::{Degraded, Feature, remedy};
 use crate::metrics::Metrics;
@@ -14,55 +19,107 @@ use crate::node::NodeFacts;
 /// Between two answers. DescribeSubnets has a bucket of 100 calls with 20 a second (EC2 API, "Request throttling"), for
 /// all nodes and other users of the account: 600 nodes take half of it.
 const EVERY: Duration = Duration::from_secs(60);
+/// The same where little is left and the node has a stake in it.
+const CLOSELY: Duration = Duration::from_secs(10);
+/// Little is left below this many of a hundred addresses: some time before plans begin to hold less.
+const LITTLE: u64 = 20;
 /// After a denial: a role does not change by itself.
 const DENIED: Duration = Duration::from_secs(600);
 /// The longest rest of nodes that EC2 throttles: they are too many to ask each minute.
 const LONGEST: Duration = Duration::from_secs(1800);
+/// What AWS keeps of each subnet (VPC User Guide, "Subnet sizing").
+const RESERVED: u32 = 5;
 
-const IF_DENIED: &str = "add the action to the node's role (managed policy AmazonEKS_CNI_Policy), or do without this figure";
+const IF_DENIED: &str = "add the action to the node's role (managed policy AmazonEKS_CNI_Policy), or do without: nothing is given back earlier in a full subnet";
 
-/// Watches the subnet of the primary ENI for ever, from when the node is known.
-pub async fn watch(
-    ec2: Arc<dyn Ec2>,
-    mut node: watch::Receiver<Option<NodeFacts>>,
-    metrics: Metrics,
-    degraded: Degraded,
-) {
-    let subnet = match node.wait_for(Option::is_some).await {
-        Ok(facts) => facts.as_ref().map(|facts| facts.primary.subnet_id.clone()),
-        // The daemon stops.
-        Err(_) => None,
-    };
-    let Some(subnet) = subnet else {
-        return;
-    };
-    let mut throttled = 0;
-    loop {
-        let wait = match ec2.describe_subnet(&subnet).await {
-            Ok(free) => {
-                metrics.set_subnet_free(&subnet, Some(free));
-                degraded.clear(Feature::SubnetFreeAddresses);
-                throttled = 0;
-                EVERY
-            }
-            Err(error) => {
-                // A figure that is not kept up is worse than none.
-                metrics.set_subnet_free(&subnet, None);
-                degraded.set(
-                    Feature::SubnetFreeAddresses,
-                    told(&error),
-                    remedy(error.kind, IF_DENIED),
-                );
-                throttled = if error.kind == Kind::Throttled {
-                    throttled + 1
-                } else {
-                    0
-                };
-                rest(error.kind, throttled)
-            }
+/// What is watched for whom.
+pub struct SubnetSight<T> {
+    /// Who is asked.
+    pub ec2: Arc<dyn Ec2>,
+    /// Whose subnet.
+    pub node: watch::Receiver<Option<NodeFacts>>,
+    /// Whether the node needs addresses or could give some, so that the subnet's state matters to it.
+    pub concerned: watch::Receiver<bool>,
+    /// Gets the figure.
+    pub metrics: Metrics,
+    /// Gets what stands in its way.
+    pub degraded: Degraded,
+    /// Is told what EC2 says; `None` where it does not.
+    pub tell: T,
+}
+
+impl<T: Fn(Option<Subnet>)> SubnetSight<T> {
+    /// Watches the subnet of the primary ENI for ever, from when the node is known.
+    pub async fn watch(mut self) {
+        // An error says that the daemon stops.
+        let known = self.node.wait_for(Option::is_some).await;
+        let Some((id, cidr)) = known.ok().and_then(|facts| {
+            let primary = &facts.as_ref()?.primary;
+            Some((primary.subnet_id.clone(), primary.subnet))
+        }) else {
+            return;
         };
-        tokio::time::sleep(wait).await;
+        let mut throttled = 0;
+        loop {
+            match self.ec2.describe_subnet(&id).await {
+                Ok(free) => {
+                    throttled = 0;
+                    self.metrics.set_subnet_free(&id, Some(free));
+                    self.degraded.clear(Feature::SubnetFreeAddresses);
+                    let subnet = sized(free, cidr);
+                    (self.tell)(Some(subnet));
+                    self.pause(subnet).await;
+                }
+                Err(error) => {
+                    let often = error.kind == Kind::Throttled;
+                    throttled = if often { throttled + 1 } else { 0 };
+                    self.blind(&id, &error);
+                    sleep(jittered(rest(error.kind, throttled))).await;
+                }
+            }
+        }
     }
+
+    /// A figure that is not kept up is worse than none.
+    fn blind(&self, id: &str, error: &Ec2Error) {
+        self.metrics.set_subnet_free(id, None);
+        self.degraded.set(
+            Feature::SubnetFreeAddresses,
+            told(error),
+            remedy(error.kind, IF_DENIED),
+        );
+        (self.tell)(None);
+    }
+
+    /// Until the next question: shorter where little is left, as soon as the node is concerned.
+    async fn pause(&mut self, subnet: Subnet) {
+        if u64::from(subnet.free) * 100 >= u64::from(subnet.size) * LITTLE {
+            return sleep(jittered(EVERY)).await;
+        }
+        sleep(jittered(CLOSELY)).await;
+        tokio::select! {
+            () = sleep(jittered(EVERY).saturating_sub(CLOSELY)) => {}
+            Ok(_) = self.concerned.wait_for(|concerned| *concerned) => {}
+        }
+    }
+}
+
+/// All that a subnet can give, and what is left of it.
+fn sized(free: u32, cidr: Ipv4Net) -> Subnet {
+    let all = 1u64 << (32 - u32::from(cidr.prefix_len()));
+    let size = u32::try_from(all).unwrap_or(u32::MAX);
+    Subnet {
+        free,
+        size: size.saturating_sub(RESERVED),
+    }
+}
+
+/// Three to five quarters of `wait`, evenly spread: nodes that were started together must not ask together for ever.
+fn jittered(wait: Duration) -> Duration {
+    // Each RandomState has keys of its own.
+    let dice = RandomState::new().hash_one(());
+    let part = u32::try_from(dice % 1024).unwrap_or_default();
+    wait * 3 / 4 + wait / 2 * part / 1024
 }
 
 /// The same words as the typed reasons'.
@@ -87,7 +144,6 @@ mod tests {
     use ec2::fake::{FakeEc2, FakeSetup};
     use ec2::{Action, Metadata};
     use tokio::task::JoinHandle;
-    use tokio::time::sleep;
 
     use super::*;
 
@@ -97,6 +153,8 @@ mod tests {
         cloud: FakeEc2,
         metrics: Metrics,
         degraded: Degraded,
+        concerned: watch::Sender<bool>,
+        told: watch::Receiver<Option<Subnet>>,
         task: JoinHandle<()>,
     }
 
@@ -114,13 +172,25 @@ mod tests {
         let facts = NodeFacts::new(identity, &interfaces, limits).unwrap();
         let (_known, node) = watch::channel(Some(facts));
         let (metrics, degraded) = (Metrics::new().unwrap(), Degraded::default());
-        let ec2 = Arc::new(cloud.clone());
-        let task = tokio::spawn(watch(ec2, node, metrics.clone(), degraded.clone()));
+        let (concerned, attention) = watch::channel(false);
+        let (tell, told) = watch::channel(None);
+        let sight = SubnetSight {
+            ec2: Arc::new(cloud.clone()),
+            node,
+            concerned: attention,
+            metrics: metrics.clone(),
+            degraded: degraded.clone(),
+            tell: move |subnet| {
+                let _ = tell.send_replace(subnet);
+            },
+        };
         Watched {
             cloud,
             metrics,
             degraded,
-            task,
+            concerned,
+            told,
+            task: tokio::spawn(sight.watch()),
         }
     }
 
@@ -132,8 +202,34 @@ mod tests {
         let free = u64::try_from(it.cloud.free_in_subnet()).unwrap();
         assert_eq!(it.metrics.subnets()[&subnet], free);
         it.cloud.set_free_in_subnet(10);
-        sleep(EVERY).await;
+        sleep(2 * EVERY).await;
         assert_eq!(it.metrics.subnets()[&subnet], 10);
+        // A /24 without AWS's five.
+        let (free, size) = (10, 251);
+        assert_eq!(*it.told.borrow(), Some(Subnet { free, size }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nearly_full_subnet_is_watched_closely_by_whom_it_concerns() {
+        let it = watched().await;
+        it.cloud.set_free_in_subnet(40);
+        sleep(3 * EVERY).await;
+        let calls_in = async |time| {
+            let before = it.cloud.count(ACTION);
+            sleep(time).await;
+            it.cloud.count(ACTION) - before
+        };
+        let unconcerned = calls_in(10 * EVERY).await;
+        assert!((6..=15).contains(&unconcerned), "{unconcerned}");
+        it.concerned.send_replace(true);
+        let soon = calls_in(CLOSELY * 5 / 4).await;
+        assert!(soon >= 1, "{soon}");
+        let concerned = calls_in(10 * EVERY).await;
+        assert!((45..=85).contains(&concerned), "{concerned}");
+        it.cloud.set_free_in_subnet(200);
+        sleep(EVERY).await;
+        let roomy = calls_in(10 * EVERY).await;
+        assert!((6..=15).contains(&roomy), "{roomy}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,7 +240,7 @@ mod tests {
         let before = it.cloud.count(ACTION);
         sleep(2 * DENIED).await;
         assert!(it.cloud.count(ACTION) - before <= 3);
-        assert!(it.metrics.subnets().is_empty());
+        assert!(it.metrics.subnets().is_empty() && it.told.borrow().is_none());
         let told = it.degraded.report().pop().unwrap();
         assert!(told.message.contains("ec2:DescribeSubnets"), "{told:?}");
         it.cloud.set_failing(ACTION, None);
@@ -153,6 +249,7 @@ mod tests {
             (it.degraded.report().len(), it.metrics.subnets().len()),
             (0, 1)
         );
+        assert!(it.told.borrow().is_some());
     }
 
     #[tokio::test(start_paused = true)]

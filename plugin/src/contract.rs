@@ -68,6 +68,9 @@ pub enum Ask {
     Status,
     /// The daemon's state for people and tools (`berthd status`); no descriptor.
     State,
+    /// Why the node holds what it holds, and what comes next (`berthd explain`), answered as [`Outcome::State`] too; no
+    /// descriptor. Asked by `berthd` only: one that does not know it says so.
+    Explain,
 }
 
 /// The CNI attachment: the key of all state (CNI spec, "Section 2: Execution Protocol").
@@ -209,7 +212,7 @@ pub enum Outcome {
     Collected,
     /// ADDs are taken.
     Ready,
-    /// The daemon's state, free-form JSON for `berthd status`.
+    /// What was asked for, free-form JSON for `berthd status` and `berthd explain`.
     State {
         /// The document.
         state: serde_json::Value,

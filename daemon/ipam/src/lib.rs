@@ -2,7 +2,7 @@
 //! look like. No I/O, no clock, no environment, no async: state and time go in, data comes out.
 //!
 //! [`Pool::apply`] takes in what happened, [`plan::plan`] says what to do next ([`policy`] how much to hold),
-//! [`desired`] what the kernel should look like.
+//! [`desired`] what the kernel should look like, [`explain()`] why the node holds what it holds and what comes next.
 
 pub mod abandoned;
 pub mod action;
@@ -10,6 +10,8 @@ pub mod address;
 pub mod attachment;
 pub mod desired;
 pub mod eni;
+pub mod explain;
+pub mod forecast;
 pub mod history;
 pub mod mac;
 pub mod ownership;
@@ -26,9 +28,10 @@ pub use action::{Action, Failure, FailureKind, Intent, IntentId, Outcome, Verb};
 pub use address::{Address, AddressMode, AddressState, Block, Tally};
 pub use attachment::{Attachment, AttachmentKey, PodInterface, PodName};
 pub use eni::{Eni, EniId, EniState, Ownership};
+pub use explain::{Explanation, explain};
 pub use history::History;
 pub use mac::Mac;
-pub use plan::{Demand, Limits, Plan, Subnet, View, plan};
+pub use plan::{Demand, Limits, Plan, Standing, Subnet, View, plan, standing};
 pub use pool::{Event, Knowledge, Pool, Snapshot, Violation};
 pub use reason::Reason;
 pub use returning::Returning;

@@ -9,6 +9,9 @@ mod life;
 mod mode;
 mod release;
 mod situation;
+mod standing;
+
+pub use standing::{Standing, standing};
 
 use crate::action::{Action, Intent, IntentId, Verb};
 use crate::eni::EniId;

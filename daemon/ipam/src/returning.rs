@@ -45,6 +45,11 @@ impl<N: PartialEq> Returning<N> {
         self.gave_up.iter().map(|(who, _)| who)
     }
 
+    /// Who will come, each with the time at which it is forgotten.
+    pub fn until(&self) -> impl Iterator<Item = (&N, Timestamp)> {
+        self.gave_up.iter().map(|(who, until)| (who, *until))
+    }
+
     /// How many will.
     pub fn count(&self) -> u32 {
         u32::try_from(self.gave_up.len()).unwrap_or(u32::MAX)

@@ -170,6 +170,13 @@ impl Troubles {
         self.calls.get(&(verb, Some(eni.clone())))
     }
 
+    /// What went wrong last with one ENI, whatever was to be done with it.
+    pub fn of_eni<'a>(&'a self, id: &'a EniId) -> impl Iterator<Item = &'a Trouble> {
+        let about = move |(_, eni): &(Verb, Option<EniId>)| eni.as_ref() == Some(id);
+        let all = self.calls.iter().filter(move |(key, _)| about(key));
+        all.map(|(_, trouble)| trouble)
+    }
+
     /// All that rests now.
     pub fn resting(&self, now: Timestamp) -> impl Iterator<Item = &Trouble> {
         self.calls

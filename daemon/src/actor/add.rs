@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use berth_cni::contract::{AddRequest, Added, Outcome};
-use ipam::{AttachmentKey, Event, Reason, Timestamp, desired};
+use ipam::{AttachmentKey, Demand, Event, Reason, Timestamp, desired};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -59,7 +59,7 @@ impl AddJob {
     }
 
     /// What a retry of the runtime has in common with this one: it comes with a new sandbox.
-    fn pod(&self) -> String {
+    pub(super) fn pod(&self) -> String {
         match &self.request.pod {
             Some(pod) => named(&pod.namespace, &pod.name),
             None => self.request.id.container_id.clone(),
@@ -268,12 +268,8 @@ impl Actor {
 
     /// An attachment whose links could not be removed keeps its address until its DEL, or its next ADD.
     pub(super) fn undone(&mut self, key: &AttachmentKey, removed: bool, failure: Option<Outcome>) {
-        let until = self.now().after(self.settings.pool.cooldown);
         if removed {
-            self.note(Event::Released {
-                key: key.clone(),
-                until,
-            });
+            self.let_rest(key.clone());
         }
         self.changed();
         let job = self
@@ -329,14 +325,18 @@ impl Actor {
     }
 
     /// How many addresses are wanted: by those who wait, and by those who will come again.
-    pub(super) fn demand(&self) -> u32 {
-        let fresh = self.waiting.iter().filter(|job| {
-            self.pool
-                .attachment(&translate::key(&job.request.id))
-                .is_none()
-        });
-        let fresh = u32::try_from(fresh.count()).unwrap_or(u32::MAX);
-        fresh.saturating_add(self.gave_up.count())
+    pub(super) fn demand(&self) -> Demand {
+        let waiting = u32::try_from(self.waiting_anew().count()).unwrap_or(u32::MAX);
+        Demand {
+            waiting: waiting.saturating_add(self.gave_up.count()),
+            bound: self.bound.count().unwrap_or_default(),
+        }
+    }
+
+    /// The waiting ADDs that have no address of an earlier try.
+    pub(super) fn waiting_anew(&self) -> impl Iterator<Item = &AddJob> {
+        let known = |job: &&AddJob| self.pool.attachment(&translate::key(&job.request.id));
+        self.waiting.iter().filter(move |job| known(job).is_none())
     }
 
     pub(super) fn refuse_waiting(&mut self) {

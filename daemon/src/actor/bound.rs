@@ -18,14 +18,20 @@ pub(super) struct Bound {
     sight: Sight,
     /// The uids of those in sight that have had their address.
     served: HashSet<String>,
-    /// How many have not; `None` while that is not known.
-    expected: Option<u32>,
+    /// Those that have not; `None` while that is not known.
+    expected: Option<Vec<BoundName>>,
 }
 
 impl Bound {
     /// How many pods will come and ask; `None` while nobody says.
-    pub(super) fn expected(&self) -> Option<u32> {
-        self.expected
+    pub(super) fn count(&self) -> Option<u32> {
+        let expected = self.expected.as_ref()?;
+        Some(u32::try_from(expected.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Which.
+    pub(super) fn expected(&self) -> &[BoundName] {
+        self.expected.as_deref().unwrap_or_default()
     }
 }
 
@@ -88,7 +94,7 @@ impl Actor {
             self.bound.expected = None;
             return;
         };
-        let mut expected: u32 = 0;
+        let mut expected = Vec::new();
         let mut newly = Vec::new();
         let served = Served::of(self.pool.attachments());
         for pod in pods
@@ -102,14 +108,14 @@ impl Actor {
                 // Its links are being made. If that fails, it is expected again.
                 Some(_) => {}
                 None if self.asks(&pod.name) => {}
-                None => expected = expected.saturating_add(1),
+                None => expected.push(pod.name.clone()),
             }
         }
         self.bound.served.extend(newly);
         // More than the node may run will not come: kubelet turns them away.
         if let Some(allocatable) = self.bound.sight.allocatable {
-            let served = u32::try_from(self.pool.attachments().count()).unwrap_or(u32::MAX);
-            expected = expected.min(allocatable.saturating_sub(served));
+            let room = (allocatable as usize).saturating_sub(self.pool.attachments().count());
+            expected.truncate(room);
         }
         self.bound.expected = Some(expected);
     }

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use berth_cni::contract::{DelRequest, Outcome};
-use ipam::{Attachment, AttachmentKey, Event};
+use ipam::{Attachment, AttachmentKey};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -89,9 +89,8 @@ impl Actor {
     ) {
         match result {
             Ok(known) => {
-                let until = self.now().after(self.settings.pool.cooldown);
                 if self.pool.attachment(&known).is_some() {
-                    self.note(Event::Released { key: known, until });
+                    self.let_rest(known);
                 }
                 self.await_release(key.clone());
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest, Outcome};
+use ipam::Subnet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::add::AddJob;
@@ -13,6 +14,7 @@ use super::del::DelJob;
 use super::failure;
 use super::gc::GcJob;
 use crate::cluster::Sight;
+use crate::explanation::{Explanation, Scene};
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::readiness::Readiness;
@@ -28,6 +30,10 @@ pub(super) enum Command {
     /// The client of an ADD has gone: its job says so itself, this only wakes the actor.
     Left,
     Report(oneshot::Sender<Report>),
+    /// What an explanation is made from, once the node is known.
+    Explain(oneshot::Sender<Option<Scene>>),
+    /// How full the subnet is, if EC2 tells.
+    Subnet(Option<Subnet>),
     /// How the conflist stands.
     Conflist(String),
     /// What the API server shows, or that it does not.
@@ -40,8 +46,15 @@ pub(super) enum Command {
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     metrics: Metrics,
-    node: watch::Receiver<Option<NodeFacts>>,
-    readiness: watch::Receiver<Readiness>,
+    told: Told,
+}
+
+/// What the actor tells those who watch it.
+#[derive(Clone)]
+pub(super) struct Told {
+    pub node: watch::Receiver<Option<NodeFacts>>,
+    pub readiness: watch::Receiver<Readiness>,
+    pub concerned: watch::Receiver<bool>,
 }
 
 /// The actor has stopped.
@@ -53,25 +66,34 @@ impl Handle {
     pub(super) fn new(
         commands: mpsc::UnboundedSender<Command>,
         metrics: Metrics,
-        node: watch::Receiver<Option<NodeFacts>>,
-        readiness: watch::Receiver<Readiness>,
+        told: Told,
     ) -> Self {
         Self {
             commands,
             metrics,
-            node,
-            readiness,
+            told,
         }
     }
 
     /// Who this node is, once that is known.
     pub fn node(&self) -> watch::Receiver<Option<NodeFacts>> {
-        self.node.clone()
+        self.told.node.clone()
     }
 
     /// Whether an ADD can be served, now and from now on.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
-        self.readiness.clone()
+        self.told.readiness.clone()
+    }
+
+    /// Whether it matters to this node how full its subnet is: it needs addresses, or could give some.
+    pub fn concerned(&self) -> watch::Receiver<bool> {
+        self.told.concerned.clone()
+    }
+
+    /// Says how full the subnet is; `None` where EC2 does not say.
+    pub fn subnet(&self, subnet: Option<Subnet>) {
+        // An actor that is gone plans nothing any more.
+        let _ = self.commands.send(Command::Subnet(subnet));
     }
 
     /// Says how the conflist stands, for the report.
@@ -111,6 +133,23 @@ impl Handle {
             .send(Command::Report(reply))
             .map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Why the node holds what it holds, and what comes next; `None` while it does not know itself. Worked out beside the
+    /// actor, which goes on serving pods.
+    ///
+    /// # Errors
+    /// When the actor has stopped.
+    pub async fn explanation(&self) -> Result<Option<Explanation>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Explain(reply))
+            .map_err(|_| Stopped)?;
+        let Some(scene) = answer.await.map_err(|_| Stopped)? else {
+            return Ok(None);
+        };
+        let explained = tokio::task::spawn_blocking(move || scene.explain()).await;
+        explained.map(Some).map_err(|_| Stopped)
     }
 }
 
@@ -187,6 +226,13 @@ impl Service for Handle {
 
     async fn state(&self) -> Outcome {
         match self.report().await.map(serde_json::to_value) {
+            Ok(Ok(state)) => Outcome::State { state },
+            Ok(Err(_)) | Err(Stopped) => failure::stopping(),
+        }
+    }
+
+    async fn explain(&self) -> Outcome {
+        match self.explanation().await.map(serde_json::to_value) {
             Ok(Ok(state)) => Outcome::State { state },
             Ok(Err(_)) | Err(Stopped) => failure::stopping(),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipam::ownership::{DESCRIPTION_PREFIX, INSTANCE_TAG};
-use ipam::{Action, AddressMode, Demand, EniId, Event, IntentId, Outcome, View};
+use ipam::{Action, AddressMode, EniId, Event, IntentId, Outcome, View};
 use tracing::{info, warn};
 
 use super::effects::{self, Call, Effect};
@@ -23,21 +23,21 @@ impl Actor {
         if self.stopping.is_some() || !self.recovery.done {
             return;
         }
-        let demand = Demand {
-            waiting: self.demand(),
-            bound: self.bound.expected().unwrap_or_default(),
-        };
         let token_seed = format!("{}-{}", self.token_seed, self.ports.clock.wall().as_secs());
         let view = View {
             pool: &self.pool,
             limits: facts.limits(),
             settings: &self.settings.pool,
-            demand,
-            subnet: None,
+            demand: self.demand(),
+            subnet: self.subnet,
             history: &self.history,
             token_seed: &token_seed,
         };
-        let plan = ipam::plan(&view, self.now());
+        let now = self.now();
+        let plan = ipam::plan(&view, now);
+        let concerned = ipam::standing(&view, now).is_concerned();
+        self.concerned
+            .send_if_modified(|told| std::mem::replace(told, concerned) != concerned);
         self.wake_at = plan.wake_at;
         self.reasons = plan.reasons;
         self.beside = plan.beside;

@@ -98,7 +98,7 @@ impl Actor {
             )),
             attachments: self.pool.attachments().map(attachment).collect(),
             waiting: self.waiting_report(),
-            expected: self.bound.expected(),
+            expected: self.bound.count(),
             intents: self
                 .pool
                 .intents()
@@ -164,11 +164,7 @@ impl Actor {
     }
 
     fn told(&self, reason: &Reason) -> ReasonReport {
-        ReasonReport {
-            name: reason.name().to_owned(),
-            message: reason.at(self.now()).to_string(),
-            remedy: reason.remedy().to_owned(),
-        }
+        ReasonReport::told(reason, self.now())
     }
 
     fn described_at(&self) -> Option<u64> {

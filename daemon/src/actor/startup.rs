@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::bound::Bound;
 use super::effects::{self, Effect, Identified, Ports, Retry};
+use super::handle::Told;
 use super::layout::Layouts;
 use super::recovery::Recovery;
 use super::repair::Repairs;
@@ -89,10 +90,14 @@ impl Start {
         let started_at = self.ports.clock.wall().as_secs();
         let resumed = resume(self.state, &self.boot_id, now);
         let (known, node) = watch::channel(resumed.facts.clone());
+        let (concerned, attention) = watch::channel(false);
         let actor = Actor {
             recovery: Recovery::new(resumed.lost),
             pool: resumed.pool,
             history: ipam::History::default(),
+            subnet: None,
+            concerned,
+            former: BTreeMap::new(),
             facts: resumed.facts,
             claimed: resumed.claimed,
             settings: self.settings,
@@ -127,7 +132,12 @@ impl Start {
             readiness,
             conflist: String::new(),
         };
-        (actor, Handle::new(sender, self.metrics, node, ready))
+        let told = Told {
+            node,
+            readiness: ready,
+            concerned: attention,
+        };
+        (actor, Handle::new(sender, self.metrics, told))
     }
 }
 

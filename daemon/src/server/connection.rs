@@ -70,7 +70,7 @@ fn verb(ask: &Ask) -> Option<&'static str> {
         Ask::Check(_) => Some("check"),
         Ask::Gc(_) => Some("gc"),
         Ask::Status => Some("status"),
-        Ask::State => None,
+        Ask::State | Ask::Explain => None,
     }
 }
 
@@ -134,5 +134,7 @@ async fn dispatch<S: Service>(
         (Ask::Status, ..) => wrong("STATUS", "none"),
         (Ask::State, None, None) => Ok(service.state().await),
         (Ask::State, ..) => wrong("STATE", "none"),
+        (Ask::Explain, None, None) => Ok(service.explain().await),
+        (Ask::Explain, ..) => wrong("EXPLAIN", "none"),
     }
 }

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::report::{AddressCounts, EniReport, Report};
+use crate::table::table;
 
 /// The page.
 pub(super) fn render(report: &Report) -> String {
@@ -273,26 +274,4 @@ fn lines(title: &str, lines: &[String]) -> String {
     }
     let body: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     format!("{title}:\n{body}")
-}
-
-/// Rows of equal length, the columns as wide as their widest cell.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-        })
-        .map(Option::unwrap_or_default)
-        .collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths);
-        let line: String = cells
-            .map(|(cell, width)| format!("{cell:<width$}  "))
-            .collect();
-        format!("{}\n", line.trim_end())
-    };
-    rows.iter().map(line).collect()
 }

@@ -58,6 +58,10 @@ impl Service for Recorder {
     async fn state(&self) -> Outcome {
         panic!("a tombstone is a DEL")
     }
+
+    async fn explain(&self) -> Outcome {
+        panic!("a tombstone is a DEL")
+    }
 }
 
 struct Replayed {

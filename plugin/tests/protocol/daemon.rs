@@ -193,7 +193,7 @@ fn obeyed(ask: &Ask) -> Outcome {
         Ask::Check(_) => Outcome::Checked,
         Ask::Gc(_) => Outcome::Collected,
         Ask::Status => Outcome::Ready,
-        Ask::State => Outcome::State { state: ().into() },
+        Ask::State | Ask::Explain => Outcome::State { state: ().into() },
     }
 }
 

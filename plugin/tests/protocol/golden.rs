@@ -55,6 +55,7 @@ fn requests() {
         })),
     );
     pinned("request-state", &request(Ask::State));
+    pinned("request-explain", &request(Ask::Explain));
     let bare = DelRequest {
         id,
         pod: None,

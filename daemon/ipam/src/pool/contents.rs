@@ -28,6 +28,11 @@ impl Pool {
         self.addresses.iter().map(|(ip, address)| (*ip, address))
     }
 
+    /// One address.
+    pub fn address(&self, ip: Ipv4Addr) -> Option<&Address> {
+        self.addresses.get(&ip)
+    }
+
     /// The addresses that an ENI holds.
     pub fn addresses_of<'a>(
         &'a self,

@@ -7,6 +7,7 @@ mod convergence;
 mod describes;
 mod documents;
 mod doubts;
+mod explain;
 mod growth;
 mod invariants;
 mod node;

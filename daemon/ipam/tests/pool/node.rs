@@ -129,7 +129,12 @@ impl Node {
     }
 
     pub fn plan(&self) -> Plan {
-        let view = View {
+        plan(&self.view(&format!("seed{}", self.incarnation)), self.now)
+    }
+
+    /// What a plan depends on.
+    pub fn view<'a>(&'a self, token_seed: &'a str) -> View<'a> {
+        View {
             pool: &self.pool,
             limits: self.cloud.limits,
             settings: &self.settings,
@@ -139,9 +144,8 @@ impl Node {
             },
             subnet: self.subnet,
             history: &self.history,
-            token_seed: &format!("seed{}", self.incarnation),
-        };
-        plan(&view, self.now)
+            token_seed,
+        }
     }
 
     /// Takes the time in, serves who waits, and starts what the plan says until it says nothing more.

@@ -10,6 +10,7 @@ use proptest::test_runner::Config;
 
 use crate::cloud::{Cloud, large_subnet, small_subnet};
 use crate::convergence;
+use crate::explain;
 use crate::node::Node;
 use crate::operations::{anything, mode, ordinary, targets};
 
@@ -111,7 +112,25 @@ proptest! {
         for op in ops {
             op.run(&mut node);
         }
+        explain::is_whole(&node);
         convergence::rests(&mut node);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(150))]
+
+    /// Whatever has come and gone: what is told of the time to come is what comes, if nothing else does.
+    #[test]
+    fn what_is_foretold_happens(
+        kind in kind(),
+        ops in vec(ordinary(), 1..200),
+    ) {
+        let mut node = kind.node();
+        for op in ops {
+            op.run(&mut node);
+        }
+        explain::comes_true(&mut node);
     }
 }
 

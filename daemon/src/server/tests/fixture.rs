@@ -87,6 +87,10 @@ impl Service for Fake {
     async fn state(&self) -> Outcome {
         Outcome::Deleted
     }
+
+    async fn explain(&self) -> Outcome {
+        Outcome::Deleted
+    }
 }
 
 pub(super) struct Served {

@@ -61,8 +61,12 @@ pub struct ReserveNote {
     pub surplus: u32,
     /// How many are missing.
     pub deficit: u32,
-    /// What sets the levels, in words.
-    pub why: Vec<String>,
+    /// When a pod came last.
+    pub last_pod_ms: Option<u64>,
+    /// When the reserve becomes smaller if no pod comes before.
+    pub shrinks_ms: Option<u64>,
+    /// What sets the levels, and when what is too much goes.
+    pub why: Vec<Why>,
 }
 
 /// How full the subnet is.
@@ -166,6 +170,8 @@ pub struct AddressNote {
     pub state: String,
     /// Since when.
     pub since_ms: Option<u64>,
+    /// Since when so many have been too many, of one that is.
+    pub too_many_since_ms: Option<u64>,
     /// Until when nobody may have it.
     pub rests_until_ms: Option<u64>,
     /// The pod that has it, had it last or gets it, where that is known.

@@ -51,7 +51,7 @@ fn identity(told: &Explanation) -> String {
         told.instance_id,
         told.instance_type,
         clock(told.written_ms),
-        reserve(&told.reserve)
+        reserve(&told.reserve, told.written_ms)
     );
     if let Some(subnet) = &told.subnet {
         let (id, free, size) = (&subnet.id, subnet.free, subnet.size);
@@ -60,7 +60,7 @@ fn identity(told: &Explanation) -> String {
     page
 }
 
-fn reserve(reserve: &ReserveNote) -> String {
+fn reserve(reserve: &ReserveNote, now: u64) -> String {
     let ReserveNote {
         low,
         high,
@@ -76,7 +76,15 @@ fn reserve(reserve: &ReserveNote) -> String {
     };
     let mut page = format!("reserve: {asked}; above {keep} free, they are given back\n");
     for why in &reserve.why {
-        page.push_str(&format!("  {why}\n"));
+        page.push_str(&format!("  {}\n", why.message));
+    }
+    if let Some(last) = reserve.last_pod_ms {
+        let ago = lasting(now.saturating_sub(last));
+        page.push_str(&format!("  the last pod came {ago} ago\n"));
+    }
+    if let Some(at) = reserve.shrinks_ms {
+        let when = ahead(at, now);
+        page.push_str(&format!("  it becomes smaller {when} unless a pod comes\n"));
     }
     let stand = match (reserve.deficit, reserve.surplus) {
         (0, 0) => "as it should be".to_owned(),
@@ -145,6 +153,10 @@ fn address(it: &AddressNote, now: u64) -> [String; 4] {
         Some(since) => format!("{} {since}", it.state),
         None => it.state.clone(),
     };
+    let too_many = it.too_many_since_ms.map(|since| {
+        let lasts = lasting(now.saturating_sub(since));
+        format!("; too many for {lasts}")
+    });
     let rests = it.rests_until_ms.map(|until| {
         let left = lasting(until.saturating_sub(now));
         format!("; free in {left}")
@@ -154,7 +166,12 @@ fn address(it: &AddressNote, now: u64) -> [String; 4] {
         it.address.to_string(),
         it.eni.clone(),
         state,
-        format!("{}{}{goes}", it.why.message, rests.unwrap_or_default()),
+        format!(
+            "{}{}{}{goes}",
+            it.why.message,
+            too_many.unwrap_or_default(),
+            rests.unwrap_or_default()
+        ),
     ]
 }
 

@@ -26,6 +26,7 @@ fn address(last: u8, state: &str, said: Why) -> AddressNote {
         prefix: None,
         state: state.into(),
         since_ms: None,
+        too_many_since_ms: None,
         rests_until_ms: None,
         pod: None,
         why: said,
@@ -37,6 +38,7 @@ fn addresses() -> Vec<AddressNote> {
     vec![
         AddressNote {
             since_ms: Some(NOW - 250_000),
+            too_many_since_ms: Some(NOW - 240_000),
             goes_ms: Some(NOW + 50_000),
             ..address(
                 7,
@@ -69,7 +71,9 @@ fn told() -> Explanation {
             keep: 2,
             free: 5,
             surplus: 3,
-            why: vec!["a pod came 3m ago".into()],
+            last_pod_ms: Some(NOW - 180_000),
+            shrinks_ms: Some(NOW + 420_000),
+            why: vec![why("recent", "a pod came within the last 10 minutes")],
             ..ReserveNote::default()
         },
         subnet: Some(SubnetNote {
@@ -119,7 +123,9 @@ fn told() -> Explanation {
 const PAGE: &str = "\
 berthd 0.1.0 on i-0abc (m5.large) at 22:13:20 UTC
 reserve: below 1 free, more are asked for, up to 2; above 2 free, they are given back
-  a pod came 3m ago
+  a pod came within the last 10 minutes
+  the last pod came 3m ago
+  it becomes smaller in 7m (22:20:20 UTC) unless a pod comes
 now: 5 free, 0 on their way, 0 pods without an address: 3 too many
 subnet-1 has 40 of 251 addresses left
 
@@ -137,7 +143,7 @@ PREFIX        ENI    WHY
 10.0.1.16/28  eni-1  pinned by 1 pod, 15 free
 
 ADDRESS    ENI    STATE        WHY
-10.0.1.7   eni-1  free 4m 10s  nobody needs it: 3rd of 3 that go; given back in 50s (22:14:10 UTC) unless a pod comes
+10.0.1.7   eni-1  free 4m 10s  nobody needs it: 3rd of 3 that go; too many for 4m; given back in 50s (22:14:10 UTC) unless a pod comes
 10.0.1.8   eni-1  cooling      rests after web/x; free in 21s
 10.0.1.17  eni-1  used         web/y has it
 ";

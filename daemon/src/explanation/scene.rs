@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use ipam::address::Block;
 use ipam::explain::{self, Next, Why as Held};
+use ipam::policy::Policy;
+use ipam::policy::reserve::RECENT;
 use ipam::{
-    Demand, History, Pool, PoolSettings, Reason, Subnet, Timestamp, View, explain::AddressNote as A,
+    Demand, History, Pool, PoolSettings, Reason, Standing, Subnet, Timestamp, View,
+    explain::AddressNote as A,
 };
 
 use super::{
@@ -76,7 +79,7 @@ impl Scene {
             instance_id: self.facts.instance_id.clone(),
             instance_type: self.facts.instance_type.clone(),
             written_ms: self.wall_ms(self.now),
-            reserve: reserve(&told),
+            reserve: self.reserve(&told.standing),
             subnet: self.subnet.map(|subnet| SubnetNote {
                 id: self.facts.primary.subnet_id.clone(),
                 free: subnet.free,
@@ -99,6 +102,26 @@ impl Scene {
 
     fn reason(&self, reason: &Reason) -> ReasonReport {
         ReasonReport::told(reason, self.now)
+    }
+
+    fn reserve(&self, standing: &Standing) -> ReserveNote {
+        let (levels, balance) = (standing.reserve, standing.balance);
+        let served = standing.last_pod.filter(|_| !standing.need.fresh);
+        let shrinks = standing.last_pod.map(|last| last.after(RECENT));
+        let shrinks = shrinks.filter(|at| *at > self.now && standing.policy == Policy::Own);
+        ReserveNote {
+            low: levels.low,
+            high: levels.high,
+            keep: levels.keep,
+            free: balance.free,
+            coming: balance.coming,
+            wanted: balance.wanted,
+            surplus: standing.surplus(),
+            deficit: standing.deficit(),
+            last_pod_ms: served.map(|at| self.wall_ms(at)),
+            shrinks_ms: shrinks.map(|at| self.wall_ms(at)),
+            why: words::reserve(standing),
+        }
     }
 
     fn steps(&self, told: &explain::Explanation) -> Vec<StepNote> {
@@ -178,6 +201,10 @@ impl Scene {
             },
             state: state.map_or("", |a| words::state(&a.state)).to_owned(),
             since_ms: note.since.map(|at| self.wall_ms(at)),
+            too_many_since_ms: match note.why {
+                Held::Surplus { since, .. } => since.map(|since| self.wall_ms(since)),
+                _ => None,
+            },
             rests_until_ms: match note.why {
                 Held::Cooling { until } => Some(self.wall_ms(until)),
                 _ => None,
@@ -200,20 +227,5 @@ impl Scene {
             Held::ForPod { nth } => self.asking.get(*nth as usize).map(|a| a.pod.clone()),
             _ => None,
         }
-    }
-}
-
-fn reserve(told: &explain::Explanation) -> ReserveNote {
-    let (levels, balance) = (told.standing.reserve, told.standing.balance);
-    ReserveNote {
-        low: levels.low,
-        high: levels.high,
-        keep: levels.high,
-        free: balance.free,
-        coming: balance.coming,
-        wanted: balance.wanted,
-        surplus: told.standing.surplus(),
-        deficit: told.standing.deficit(),
-        why: Vec::new(),
     }
 }

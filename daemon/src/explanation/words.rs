@@ -1,7 +1,10 @@
 //! Sentences for what `ipam` explains. No times in them: those are fields of their own.
 
+use std::time::Duration;
+
 use ipam::explain::{EniWhy, Why as Held};
-use ipam::{Action, AddressState, Tally, Timestamp};
+use ipam::policy::{Patience, Policy, Pressure};
+use ipam::{Action, AddressState, Standing, Tally, Timestamp};
 
 use super::Why;
 
@@ -10,6 +13,65 @@ fn why(name: &str, message: impl Into<String>) -> Why {
     Why {
         name: name.to_owned(),
         message: message.into(),
+    }
+}
+
+/// What sets the levels of the reserve, and when what is too much goes.
+pub(super) fn reserve(standing: &Standing) -> Vec<Why> {
+    let need = &standing.need;
+    let mut all = vec![match standing.policy {
+        Policy::WarmAddresses { .. } => why(
+            "warm-addresses",
+            "WARM_IP_TARGET and MINIMUM_IP_TARGET set it",
+        ),
+        Policy::WarmPrefixes(_) => why("warm-prefixes", "WARM_PREFIX_TARGET sets it"),
+        Policy::WarmEnis(_) => why("warm-enis", "WARM_ENI_TARGET sets it, in whole ENIs"),
+        Policy::Own if need.fresh => why(
+            "fresh",
+            "no pod has come since the start: it shows that the node can serve",
+        ),
+        Policy::Own if need.recent => why("recent", "a pod came within the last 10 minutes"),
+        Policy::Own => why("idle", "no pod came within the last 10 minutes"),
+    }];
+    if standing.policy == Policy::Own {
+        all.extend(pressed(need.pressure));
+        if need.congested {
+            all.push(why(
+                "congested",
+                "EC2 throttles this node's calls: none is made for the reserve",
+            ));
+        }
+    }
+    all.push(why("patience", patience(&standing.patience)));
+    all
+}
+
+fn pressed(pressure: Pressure) -> Option<Why> {
+    let (share, follows) = match () {
+        () if pressure.is_hard() => ("5 %", "no reserve is kept once a pod has come"),
+        () if pressure.is_strong() => ("10 %", "a smaller reserve is kept"),
+        () if pressure.is_felt() => ("15 %", "what is too much goes sooner"),
+        () => return None,
+    };
+    let message = format!("less than {share} of the subnet is free: {follows}");
+    Some(why("pressure", message))
+}
+
+fn patience(patience: &Patience) -> String {
+    let lasting = |time: Duration| match time.as_secs() {
+        0 => "at once".to_owned(),
+        seconds => format!(
+            "after {}",
+            humantime::format_duration(Duration::from_secs(seconds))
+        ),
+    };
+    match patience.batch {
+        1 => format!("what is too much goes {}", lasting(patience.age)),
+        batch => format!(
+            "what is too much goes {} if it is {batch} addresses, and {} in any case",
+            lasting(patience.age),
+            lasting(patience.alone)
+        ),
     }
 }
 
@@ -31,7 +93,7 @@ pub(super) fn address(held: &Held, pod: Option<&str>) -> Why {
         Held::Arriving => why("arriving", "comes with its ENI"),
         Held::Unknown => why("unknown", "was found with a pod: EC2 tells whose it is"),
         Held::ForPod { .. } => why("for-pod", format!("is kept for {who}")),
-        Held::Surplus { rank, of } => why(
+        Held::Surplus { rank, of, .. } => why(
             "surplus",
             format!("nobody needs it: {} of {of} that go", ordinal(*rank)),
         ),

@@ -65,6 +65,8 @@ pub enum Why {
         rank: u32,
         /// Of how many that go.
         of: u32,
+        /// Since when so many have been too many.
+        since: Option<Timestamp>,
     },
     /// It is of a prefix that goes as a whole or not at all, and pods have others of it.
     Prefix {
@@ -92,12 +94,22 @@ impl Scene<'_> {
             since: self.since(address),
             why: match (promised.get(&ip), ranks.get(&ip)) {
                 (Some(nth), _) => Why::ForPod { nth: *nth },
-                (None, Some(rank)) if *rank <= of => Why::Surplus { rank: *rank, of },
+                (None, Some(rank)) if *rank <= of => self.surplus(*rank, of),
                 _ => self.why(address),
             },
             goes: departures.of(ip, address),
         })
         .collect()
+    }
+
+    fn surplus(&self, rank: u32, of: u32) -> Why {
+        let level = (rank as usize).checked_sub(1);
+        let since = level.and_then(|level| self.standing.levels.get(level));
+        Why::Surplus {
+            rank,
+            of,
+            since: since.copied(),
+        }
     }
 
     /// The places of the addresses that go, in the order in which they do.

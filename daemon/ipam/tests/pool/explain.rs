@@ -192,8 +192,9 @@ fn what_pods_leave_rests_and_then_is_too_much() {
     let told = told(&node);
     let mut surplus: Vec<(u32, Timestamp)> = (told.addresses.iter())
         .filter_map(|note| match note.why {
-            Why::Surplus { rank, of } => {
+            Why::Surplus { rank, of, since } => {
                 assert_eq!(of, whys(&told)["Surplus"]);
+                assert!(since.is_some_and(|since| since <= node.now));
                 Some((rank, note.goes.expect("it goes")))
             }
             _ => None,
@@ -301,7 +302,7 @@ fn an_eni_that_goes_takes_its_addresses_along() {
             .all(|note| note.goes.is_some_and(|at| at <= leaves))
     );
     node.advance(leaves.since(node.now));
-    while node.started.get(&Verb::Detach).is_none() {
+    while !node.started.contains_key(&Verb::Detach) {
         node.end(0, End::Answer);
     }
     assert_eq!(node.now, leaves);

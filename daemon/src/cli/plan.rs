@@ -60,7 +60,8 @@ pub struct PlanArgs {
     /// The nodes of that trace
     #[arg(long, value_name = "FILE", requires = "trace")]
     pub nodes: Option<PathBuf>,
-    /// What to compare: berth, aws-default, aws-ip2-min12, aws-ip10, aws-prefix1, cilium8, gke-cidr, or aws-node with targets of your own, aws-ip5-min20 say [all]
+    /// What to compare: berth, aws-default, aws-ip2-min12, aws-ip10, aws-prefix1, cilium8, gke-cidr, or aws-node with
+    /// targets of your own, aws-ip5-min20 say [all]
     #[arg(long = "policy", value_name = "NAME")]
     pub policies: Vec<String>,
     /// Time between two nodes that join; 0s for all at once [10s]

@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 
 use ec2::limits::{self, KnownType};
 use fleet::engine::Broken;
-use fleet::planning::{Answer, Catalogue, InstanceType, Problems, Sources, page, plan, understand};
+use fleet::planning::{
+    Answer, Catalogue, InstanceType, Problems, Sources, drawing, page, plan, understand,
+};
 use fleet::policy::Policy;
+use fleet::report::picture;
 use fleet::trace::File;
 use ipam::Limits;
 
@@ -39,6 +42,17 @@ pub enum PlanError {
     /// The simulator, or a pool in it, contradicted itself.
     #[error("{0}: this is a defect of berth, please report it with the command")]
     Broken(Broken),
+    /// There is no picture.
+    #[error("{0}")]
+    Picture(picture::Error),
+    /// The picture cannot be written.
+    #[error("cannot write {}: {why}", path.display())]
+    Svg {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        why: io::Error,
+    },
     /// The answer is no JSON.
     #[error("cannot write the answer as JSON: {0}")]
     Json(serde_json::Error),
@@ -53,6 +67,13 @@ pub enum PlanError {
 /// [`PlanError`]. A reader of the output that has had enough is no error.
 pub fn run(args: &PlanArgs, out: &mut dyn Write, err: &mut dyn Write) -> Result<(), PlanError> {
     let answer = answer(args, err)?;
+    if let Some(path) = &args.svg {
+        let svg = drawing(&answer).map_err(PlanError::Picture)?;
+        fs::write(path, svg).map_err(|why| PlanError::Svg {
+            path: path.clone(),
+            why,
+        })?;
+    }
     let text = if args.json {
         format!(
             "{}\n",

@@ -74,6 +74,29 @@ fn mistakes_come_with_names_of_types_and_files() {
 }
 
 #[test]
+fn a_picture_is_written_beside_the_page() {
+    let directory = tempfile::tempdir().unwrap();
+    let with = |path: PathBuf| PlanArgs {
+        svg: Some(path),
+        ..args(&["t3.medium,count=2,pods=3"], &["10.0.0.0/26"])
+    };
+    let path = directory.path().join("plan.svg");
+    assert!(output(&with(path.clone())).unwrap().contains("2 nodes"));
+    let svg = fs::read_to_string(path).unwrap();
+    assert!(
+        svg.starts_with("<svg") && svg.contains("aws-default"),
+        "{svg}"
+    );
+    let told = output(&with("/does/not/exist.svg".into()))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        told.starts_with("cannot write /does/not/exist.svg: "),
+        "{told}"
+    );
+}
+
+#[test]
 fn the_help_names_every_field_and_policy() {
     use clap::CommandFactory;
     let mut command = crate::cli::Cli::command().term_width(0);

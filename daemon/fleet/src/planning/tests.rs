@@ -7,6 +7,7 @@ use ipam::Limits;
 use super::*;
 
 mod document;
+mod drawing;
 mod incidents;
 mod mistakes;
 mod trace;

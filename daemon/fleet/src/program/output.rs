@@ -58,6 +58,7 @@ pub fn pictures(cells: &[Cell], made: &[Made], directory: &Path) -> anyhow::Resu
                 made.about
             ),
             lines: lines.collect(),
+            limit: None,
         };
         write(&directory.join(format!("{name}.svg")), &picture.svg()?)?;
         count += 1;

@@ -17,6 +17,7 @@ const SIZE: (u32, u32) = (1040, 520);
 /// Of them, to the right, for the legend.
 const LEGEND: u32 = 190;
 const TITLE: u32 = 64;
+const LIMIT: u32 = 1;
 const FONT: &str = "sans-serif";
 const GREY: RGBColor = RGBColor(200, 204, 208);
 const DARK: RGBColor = RGBColor(60, 64, 68);
@@ -40,6 +41,17 @@ pub struct Picture<'a> {
     pub subtitle: String,
     /// A line each; the first one is thicker.
     pub lines: Vec<Line<'a>>,
+    /// What is there for them, if that belongs on the picture.
+    pub limit: Option<Limit>,
+}
+
+/// A level that no line can cross.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// For the legend.
+    pub name: String,
+    /// Where it is.
+    pub addresses: u32,
 }
 
 /// A policy's line.
@@ -135,6 +147,11 @@ impl Picture<'_> {
             .draw()?;
         let used = axes.most_used(self);
         chart.draw_series(AreaSeries::new(used, axes.lowest, GREY.mix(0.9)))?;
+        if let Some(limit) = &self.limit {
+            let level = f64::from(limit.addresses);
+            let ends = [(axes.first, level), (axes.last, level)];
+            chart.draw_series([PathElement::new(ends, DARK.stroke_width(LIMIT))])?;
+        }
         // The first one last, so that it is on top.
         for (index, line) in self.lines.iter().enumerate().rev() {
             let points = line.samples.iter().filter(|sample| axes.shows(sample));
@@ -153,7 +170,16 @@ impl Picture<'_> {
         }
         let y = 18 + 24 * self.lines.len() as i32;
         area.draw(&Rectangle::new([(8, y - 6), (36, y + 6)], GREY.filled()))?;
-        area.draw_text("used by pods", &text, (44, y - 7))
+        area.draw_text("used by pods", &text, (44, y - 7))?;
+        if let Some(limit) = &self.limit {
+            let y = y + 24;
+            area.draw(&PathElement::new(
+                [(8, y), (36, y)],
+                DARK.stroke_width(LIMIT),
+            ))?;
+            area.draw_text(&limit.name, &text, (44, y - 7))?;
+        }
+        Ok(())
     }
 }
 
@@ -183,6 +209,10 @@ mod tests {
             title: "out150".to_owned(),
             subtitle: "150 nodes".to_owned(),
             lines: lines.collect(),
+            limit: Some(Limit {
+                name: "in the subnet".to_owned(),
+                addresses: 7000,
+            }),
         };
         picture.svg().expect("a picture")
     }
@@ -197,6 +227,7 @@ mod tests {
             "berth 1.20",
             "aws-default",
             "used by pods",
+            "in the subnet",
             "minutes",
             "addresses",
         ] {
@@ -218,6 +249,7 @@ mod tests {
             title: "none".to_owned(),
             subtitle: String::new(),
             lines: Vec::new(),
+            limit: None,
         };
         assert_eq!(empty.svg(), Err(Error::Empty("none".to_owned())));
     }

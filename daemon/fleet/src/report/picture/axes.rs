@@ -90,7 +90,8 @@ impl Axes {
         let held = all().map(|sample| sample.held).max()?;
         let used: Vec<_> = all().map(|sample| sample.used).collect();
         let mean = used.iter().map(|used| f64::from(*used)).sum::<f64>() / used.len() as f64;
-        let highest = f64::from(held).max(1.0) * 1.05;
+        let limit = picture.limit.as_ref().map_or(0, |limit| limit.addresses);
+        let highest = f64::from(held.max(limit)).max(1.0) * 1.05;
         let logarithmic = highest > FAR_APART * mean.max(1.0);
         let least = used
             .iter()
@@ -199,6 +200,7 @@ mod tests {
                 name: String::new(),
                 samples,
             }],
+            limit: None,
         };
         Axes::of(&picture).expect("samples")
     }

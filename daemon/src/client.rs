@@ -8,9 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use berth_cni::contract::{Ask, Failure, Outcome, PROTOCOL, Reply, Request};
+use berth_cni::contract::{Ask, Failure, Outcome, PROTOCOL, Reply, Request, Unreadable, decode};
 use berth_cni::frame::{Connection, FrameError};
-use serde::Deserialize;
 
 /// How long the daemon may take to answer. It needs no one else for that.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -106,7 +105,7 @@ pub fn fetch(socket: &Path, ask: Ask) -> Result<serde_json::Value, ClientError> 
         .send(&request, None)
         .and_then(|()| connection.receive())
         .map_err(|error| lost(socket, error))?;
-    decode(&body)
+    state(&body)
 }
 
 fn unconnected(socket: &Path, source: io::Error) -> ClientError {
@@ -129,20 +128,17 @@ fn lost(socket: &Path, source: FrameError) -> ClientError {
     }
 }
 
-/// The protocol number is read first: the rest of another protocol's reply may look like anything.
-fn decode(body: &[u8]) -> Result<serde_json::Value, ClientError> {
-    #[derive(Deserialize)]
-    struct Head {
-        protocol: u32,
+impl From<Unreadable> for ClientError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Garbled(error) => Self::Garbled(error.to_string()),
+            Unreadable::OtherProtocol { theirs } => Self::OtherProtocol { theirs },
+        }
     }
-    let garbled = |error: serde_json::Error| ClientError::Garbled(error.to_string());
-    let head: Head = serde_json::from_slice(body).map_err(garbled)?;
-    if head.protocol != PROTOCOL {
-        return Err(ClientError::OtherProtocol {
-            theirs: head.protocol,
-        });
-    }
-    let reply: Reply = serde_json::from_slice(body).map_err(garbled)?;
+}
+
+fn state(body: &[u8]) -> Result<serde_json::Value, ClientError> {
+    let reply: Reply = decode(body)?;
     match reply.outcome {
         Outcome::State { state } => Ok(state),
         Outcome::Failed(failure) => Err(ClientError::Refused { failure }),

@@ -8,20 +8,12 @@ mod client;
 
 use std::time::Duration;
 
-use client::{Answer, ec2, request, until};
-use e2e::mock::{
-    Cloud, CloudConfig, Fault, FaultKind, Garbage, IMDS, Lag, Node, NodeSpec, Outcome,
-};
+use client::{Answer, ec2, request, start, until};
+use e2e::mock::{CloudConfig, Fault, FaultKind, Garbage, IMDS, Lag, Node, Outcome};
 
 /// Longer than any test runs.
 const AGES: Duration = Duration::from_secs(250);
 const AGES_MS: u64 = 250_000;
-
-async fn start() -> (Cloud, Node) {
-    let cloud = Cloud::start(CloudConfig::api_only()).await.unwrap();
-    let node = cloud.add_node(NodeSpec::new("m5.large")).await.unwrap();
-    (cloud, node)
-}
 
 async fn assign(node: &Node) -> Answer {
     let call = format!(
@@ -60,7 +52,7 @@ async fn in_metadata(node: &Node) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_comes_with_status_200_and_only_some_of_it_after_the_effect() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     for (shape, done, looks) in [
         (Garbage::Truncated, 1, "<AssignPrivateIpAddressesResponse"),
         (Garbage::WrongRoot, 1, "<ListQueuesResponse"),
@@ -82,7 +74,7 @@ async fn garbage_comes_with_status_200_and_only_some_of_it_after_the_effect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_can_be_garbage_too() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let page = FaultKind::Garbage {
         shape: Garbage::Html,
     };
@@ -94,7 +86,7 @@ async fn metadata_can_be_garbage_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_can_come_after_the_effect() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let late = FaultKind::ErrorAfter {
         code: "InternalError".to_owned(),
         status: 500,
@@ -121,7 +113,7 @@ async fn an_error_can_come_after_the_effect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attachment_can_fail_after_its_answer() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let eni = cloud.occupy(None, 1).unwrap().id;
     let fails = FaultKind::FailAttach { ms: 100 };
     cloud.fault(Fault::once("AttachNetworkInterface", fails));
@@ -153,7 +145,7 @@ async fn swap(node: &Node) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_can_still_see_what_has_gone_and_all_that_is_there() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let (gone, new) = swap(&node).await;
     let truth = [node.address.to_string(), new];
     let haunted = [truth.as_slice(), &[gone]].concat();
@@ -189,7 +181,7 @@ async fn delegate(node: &Node) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_can_be_behind_with_prefixes_in_either_direction() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let (gone, stays) = (delegate(&node).await, delegate(&node).await);
     let call = format!(
         "UnassignPrivateIpAddresses NetworkInterfaceId={} Ipv4Prefix.1={gone}",
@@ -221,7 +213,7 @@ async fn readers_can_be_behind_with_prefixes_in_either_direction() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_can_miss_what_is_new_and_see_at_once_what_goes() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let (_gone, new) = swap(&node).await;
     let own = node.address.to_string();
     cloud.set_imds_lag(Lag {

@@ -7,15 +7,8 @@ mod client;
 
 use std::time::Duration;
 
-use client::{Answer, ec2, until};
-use e2e::mock::{Cloud, CloudConfig, Node, NodeSpec, Outcome};
-
-/// A cloud without packets and one m5.large that calls from its own endpoint.
-async fn start(config: CloudConfig) -> (Cloud, Node) {
-    let cloud = Cloud::start(config).await.unwrap();
-    let node = cloud.add_node(NodeSpec::new("m5.large")).await.unwrap();
-    (cloud, node)
-}
+use client::{Answer, ec2, start, until};
+use e2e::mock::{Cloud, CloudConfig, Node, Outcome};
 
 fn subnet(cloud: &Cloud) -> String {
     cloud.state().first_subnet.clone()

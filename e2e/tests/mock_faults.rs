@@ -7,14 +7,8 @@ mod client;
 
 use std::time::{Duration, Instant};
 
-use client::{ec2, json, request, try_ec2, until};
-use e2e::mock::{Cloud, CloudConfig, Fault, FaultKind, Latency, Node, NodeSpec, Outcome};
-
-async fn start(config: CloudConfig) -> (Cloud, Node) {
-    let cloud = Cloud::start(config).await.unwrap();
-    let node = cloud.add_node(NodeSpec::new("m5.large")).await.unwrap();
-    (cloud, node)
-}
+use client::{ec2, json, request, start, try_ec2, until};
+use e2e::mock::{Cloud, CloudConfig, Fault, FaultKind, Latency, Node, Outcome};
 
 fn tagged(cloud: &Cloud, node: &Node) -> bool {
     cloud.state().enis[&node.primary_eni].tags.contains_key("k")

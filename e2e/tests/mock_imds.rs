@@ -7,14 +7,8 @@ mod client;
 
 use std::time::{Duration, Instant};
 
-use client::{Answer, request};
-use e2e::mock::{Cloud, CloudConfig, Fault, FaultKind, IMDS, Node, NodeSpec};
-
-async fn start() -> (Cloud, Node) {
-    let cloud = Cloud::start(CloudConfig::api_only()).await.unwrap();
-    let node = cloud.add_node(NodeSpec::new("m5.large")).await.unwrap();
-    (cloud, node)
-}
+use client::{Answer, request, start};
+use e2e::mock::{CloudConfig, Fault, FaultKind, IMDS, Node};
 
 async fn token(node: &Node) -> String {
     let url = format!("{}/latest/api/token", node.imds_url);
@@ -42,7 +36,7 @@ async fn meta(node: &Node, path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_told_without_a_token() {
-    let (_cloud, node) = start().await;
+    let (_cloud, node) = start(CloudConfig::api_only()).await;
     let mac = format!("{}/latest/meta-data/mac", node.imds_url);
     let made_up = [("X-aws-ec2-metadata-token", "made-up")];
     assert_eq!(request(&mac, "GET", &[], "").await.unwrap().status, 401);
@@ -59,7 +53,7 @@ async fn nothing_is_told_without_a_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_reads_who_it_is() {
-    let (_cloud, node) = start().await;
+    let (_cloud, node) = start(CloudConfig::api_only()).await;
     let document = get(&node, "dynamic/instance-identity/document")
         .await
         .expect_ok();
@@ -87,7 +81,7 @@ async fn an_instance_reads_who_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_eni_is_a_directory() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let foreign = cloud
         .create_foreign_eni(&node.instance_id, &[])
         .await
@@ -141,7 +135,7 @@ async fn each_eni_is_a_directory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_lags_behind_what_comes_and_what_goes() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     cloud.set_imds_lag(Duration::from_secs(3600));
     let macs = "network/interfaces/macs/";
     // Older than the instance: it knows itself from its first moment.
@@ -178,7 +172,7 @@ async fn metadata_lags_behind_what_comes_and_what_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_fails_on_demand() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let error = FaultKind::Error {
         code: String::new(),
         status: 503,

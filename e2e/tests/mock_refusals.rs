@@ -5,14 +5,8 @@
 #[path = "mock/client.rs"]
 mod client;
 
-use client::ec2;
-use e2e::mock::{Cloud, CloudConfig, Node, NodeSpec};
-
-async fn start() -> (Cloud, Node) {
-    let cloud = Cloud::start(CloudConfig::api_only()).await.unwrap();
-    let node = cloud.add_node(NodeSpec::new("m5.large")).await.unwrap();
-    (cloud, node)
-}
+use client::{ec2, start};
+use e2e::mock::CloudConfig;
 
 /// Status, code and call. ENI is the node's primary one, OTHER is on its device index 1 by ATTACHMENT, FREE on none.
 const REFUSED: &str = "
@@ -60,7 +54,7 @@ const REFUSED: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ec2_refuses_is_refused_and_changes_nothing() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let other = cloud.create_foreign_eni(&node.instance_id, &[]).await;
     let other = other.unwrap();
     let free = cloud.occupy(None, 1).unwrap();
@@ -87,14 +81,14 @@ async fn what_ec2_refuses_is_refused_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_action_is_refused() {
-    let (_cloud, node) = start().await;
+    let (_cloud, node) = start(CloudConfig::api_only()).await;
     let answer = ec2(&node.ec2_url, "").await;
     assert_eq!(answer.error(), (400, "MissingParameter".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_takes_no_more_enis_than_its_type() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     for _ in 0..2 {
         let made = cloud.create_foreign_eni(&node.instance_id, &[]).await;
         made.unwrap();
@@ -112,7 +106,7 @@ async fn an_instance_takes_no_more_enis_than_its_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_eni_with_more_addresses_than_the_type_takes_is_not_attached() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let big = cloud.occupy(None, 11).unwrap().id;
     let attach = format!(
         "AttachNetworkInterface NetworkInterfaceId={big} InstanceId={} DeviceIndex=1",
@@ -126,7 +120,7 @@ async fn an_eni_with_more_addresses_than_the_type_takes_is_not_attached() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_subnet_gives_all_or_nothing() {
-    let (cloud, node) = start().await;
+    let (cloud, node) = start(CloudConfig::api_only()).await;
     let subnet = cloud.state().subnets.values().next().unwrap().clone();
     cloud.occupy(None, subnet.free() - 1).unwrap();
     let full = (400, "InsufficientFreeAddressesInSubnet".to_owned());

@@ -8,9 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
-use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request, STOPPING};
+use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request, STOPPING, Unreadable, decode};
 use crate::error::{Error, code};
 use crate::frame::{Connection, FrameError};
 
@@ -121,7 +119,7 @@ impl Daemon {
             .send(request, netns)
             .and_then(|()| connection.receive())
             .map_err(|error| self.lost(error))?;
-        decode(&body)
+        outcome(&body)
     }
 
     fn unconnected(&self, source: io::Error) -> AskError {
@@ -155,23 +153,20 @@ fn pause() {
     std::thread::sleep(RETRY_EVERY);
 }
 
-/// The protocol number is read first: the rest of another protocol's reply may look like anything.
-fn decode(body: &[u8]) -> Result<Outcome, AskError> {
-    #[derive(Deserialize)]
-    struct Head {
-        protocol: u32,
-    }
-    let garbled = |error: serde_json::Error| AskError::Garbled(error.to_string());
-    let head: Head = serde_json::from_slice(body).map_err(garbled)?;
-    if head.protocol != PROTOCOL {
-        return Err(AskError::OtherProtocol {
-            theirs: head.protocol,
-        });
-    }
-    let reply: Reply = serde_json::from_slice(body).map_err(garbled)?;
+fn outcome(body: &[u8]) -> Result<Outcome, AskError> {
+    let reply: Reply = decode(body)?;
     match reply.outcome {
         Outcome::Failed(failure) if failure.reason == STOPPING => Err(AskError::Stopping),
         outcome => Ok(outcome),
+    }
+}
+
+impl From<Unreadable> for AskError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Garbled(error) => Self::Garbled(error.to_string()),
+            Unreadable::OtherProtocol { theirs } => Self::OtherProtocol { theirs },
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of this wire. Both sides refuse another one by name, so that a plugin and a daemon of different
@@ -196,6 +197,36 @@ pub struct Reply {
     pub protocol: u32,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+/// A request or a reply that says nothing to this side.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// No JSON, or not of that form.
+    Garbled(serde_json::Error),
+    /// The other side is of another release.
+    OtherProtocol {
+        /// Its [`PROTOCOL`].
+        theirs: u32,
+    },
+}
+
+/// Reads a request or a reply. The protocol number is read first: the rest of another protocol's may look like anything.
+///
+/// # Errors
+/// See [`Unreadable`].
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+    #[derive(Deserialize)]
+    struct Head {
+        protocol: u32,
+    }
+    let head: Head = serde_json::from_slice(body).map_err(Unreadable::Garbled)?;
+    if head.protocol != PROTOCOL {
+        return Err(Unreadable::OtherProtocol {
+            theirs: head.protocol,
+        });
+    }
+    serde_json::from_slice(body).map_err(Unreadable::Garbled)
 }
 
 /// What came of a request.

@@ -23,7 +23,7 @@ fn each_failure_has_its_own_words() {
     assert!(denied.to_string().contains("root"), "{denied}");
     let silent = unconnected(socket, io::ErrorKind::TimedOut.into());
     assert!(matches!(silent, ClientError::Silent { .. }), "{silent}");
-    let other = decode(br#"{"protocol":7,"anything":0}"#).unwrap_err();
+    let other = state(br#"{"protocol":7,"anything":0}"#).unwrap_err();
     assert!(other.to_string().contains("protocol 7"), "{other}");
-    assert!(matches!(decode(b"{").unwrap_err(), ClientError::Garbled(_)));
+    assert!(matches!(state(b"{").unwrap_err(), ClientError::Garbled(_)));
 }

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use berth_cni::contract::{Ask, Outcome, PROTOCOL, Request};
-use serde::Deserialize;
+use berth_cni::contract::{Ask, Outcome, Request, Unreadable, decode};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -47,7 +46,8 @@ async fn answer<S: Service>(
         return Ok(None);
     };
     let begun = Instant::now();
-    let request = decode(&frame.body).inspect_err(|error| {
+    let request: Result<Request, ServerError> = decode(&frame.body).map_err(ServerError::from);
+    let request = request.inspect_err(|error| {
         service.answered(UNKNOWN, &error.failure().reason, begun.elapsed());
     })?;
     let verb = verb(&request.ask);
@@ -95,19 +95,13 @@ fn admit(stream: &UnixStream) -> Result<(), ServerError> {
     }
 }
 
-/// The protocol number is read first: the rest of another protocol's request may look like anything.
-fn decode(body: &[u8]) -> Result<Request, ServerError> {
-    #[derive(Deserialize)]
-    struct Head {
-        protocol: u32,
+impl From<Unreadable> for ServerError {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Garbled(error) => Self::Garbled(error),
+            Unreadable::OtherProtocol { theirs } => Self::OtherProtocol { theirs },
+        }
     }
-    let head: Head = serde_json::from_slice(body).map_err(ServerError::Garbled)?;
-    if head.protocol != PROTOCOL {
-        return Err(ServerError::OtherProtocol {
-            theirs: head.protocol,
-        });
-    }
-    serde_json::from_slice(body).map_err(ServerError::Garbled)
 }
 
 /// Calls the service, once the descriptors are as many as the verb needs. Those of a refused request are closed by

@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 
-use berthd::dataplane::{KernelConfig, KernelDataplane, PodRemoval};
+use berthd::dataplane::{Dataplane, KernelConfig, KernelDataplane, PodRemoval};
 use ipam::desired::{self, NodeDesired, PodDesired, PodInterface};
 use ipam::{
     Attachment, AttachmentKey, Eni, EniId, EniState, Mac, NetworkSettings, Ownership, PodName,
@@ -122,6 +122,15 @@ impl Node {
             host_ifindex: None,
         };
         desired::pod(&attachment, &eni, &self.settings)
+    }
+
+    /// Lays the node out with these ENIs and makes a pod.
+    pub fn set_up(&self, devices: &[u32], pod: &Pod) {
+        self.netns.enter(async || {
+            let plane = start();
+            plane.apply_node(&self.desired(devices)).await.unwrap();
+            plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
+        });
     }
 
     /// The text of the nftables table.

@@ -40,11 +40,7 @@ fn jumbo_frames_and_connections_from_the_vpc_go_through() {
     };
     node.attach(1);
     let pod = node.pod("a", 1, 20);
-    node.netns.enter(async || {
-        let plane = start();
-        plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
-        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
-    });
+    node.set_up(&[0, 1], &pod);
     assert!(node.vpc.reaches(format!("-I {VPC_HOST} 10.0.1.20")));
     assert!(
         node.vpc
@@ -59,11 +55,7 @@ fn marks_of_others_are_kept_and_strays_on_ours_cleared() {
     };
     node.attach(1);
     let pod = node.pod("a", 1, 20);
-    node.netns.enter(async || {
-        let plane = start();
-        plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
-        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
-    });
+    node.set_up(&[0, 1], &pod);
     // Somebody's 0x550001, and a stray 0xfe on the bits that steer.
     node.netns.sh(
         r#"nft 'table ip probe {
@@ -85,11 +77,7 @@ fn without_snat_on_the_node_pods_keep_their_address_and_eni() {
     node.settings.external_snat = true;
     node.attach(1);
     let pod = node.pod("a", 1, 20);
-    node.netns.enter(async || {
-        let plane = start();
-        plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
-        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
-    });
+    node.set_up(&[0, 1], &pod);
     // It arrives by eth1 with its own source, or the VPC would drop it.
     assert!(pod.netns.reaches(INTERNET_HOST));
     assert!(!node.nft().contains("snat to"));
@@ -102,11 +90,7 @@ fn connections_from_outside_are_answered_by_the_eni_they_came_by() {
     };
     node.attach(1);
     let pod = node.pod("a", 1, 20);
-    node.netns.enter(async || {
-        let plane = start();
-        plane.apply_node(&node.desired(&[0, 1])).await.unwrap();
-        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
-    });
+    node.set_up(&[0, 1], &pod);
     // To the pod itself, as a load balancer in IP mode: by its ENI, untranslated.
     assert!(
         node.vpc

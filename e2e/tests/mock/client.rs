@@ -4,8 +4,16 @@
 
 use std::time::Duration;
 
+use e2e::mock::{Cloud, CloudConfig, Node, NodeSpec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+/// A cloud and one m5.large without packets, which calls from its own endpoint.
+pub async fn start(config: CloudConfig) -> (Cloud, Node) {
+    let cloud = Cloud::start(config).await.unwrap();
+    let node = cloud.add_node(NodeSpec::new("m5.large")).await.unwrap();
+    (cloud, node)
+}
 
 /// An answer: status, headers and body.
 #[derive(Debug)]

@@ -8,20 +8,6 @@ use tokio::time::sleep;
 use super::invariants::{Live, live};
 use super::node::{A_WHILE, MINUTE, Node, SECOND, added, failed, request};
 
-const CHANGES: [Action; 7] = [
-    Action::CreateNetworkInterface,
-    Action::AttachNetworkInterface,
-    Action::ModifyNetworkInterfaceAttribute,
-    Action::AssignPrivateIpAddresses,
-    Action::UnassignPrivateIpAddresses,
-    Action::DetachNetworkInterface,
-    Action::DeleteNetworkInterface,
-];
-
-fn changes(node: &Node) -> usize {
-    CHANGES.iter().map(|action| node.cloud.count(*action)).sum()
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_add_that_cannot_be_written_fails_and_leaves_nothing() {
     let node = Node::ready().await;
@@ -68,7 +54,7 @@ async fn ec2_is_not_changed_while_intents_cannot_be_written() {
     node.boot();
     let add = node.add("p0");
     sleep(MINUTE).await;
-    assert_eq!(changes(&node), 0);
+    assert_eq!(node.changes(), 0);
     let failure = failed(add.await.unwrap());
     assert_eq!(failure.code, 11);
     assert!(failure.msg.contains("read-only file system"), "{failure:?}");
@@ -86,10 +72,10 @@ async fn nothing_is_given_back_while_intents_cannot_be_written() {
     for n in 0..12 {
         node.deleted(&format!("p{n}")).await;
     }
-    let before = changes(&node);
+    let before = node.changes();
     node.disk.fail(Some("read-only file system"));
     sleep(10 * MINUTE).await;
-    assert_eq!(changes(&node), before);
+    assert_eq!(node.changes(), before);
     node.disk.fail(None);
     sleep(10 * MINUTE).await;
     node.assert_sound(&Live::new()).await;

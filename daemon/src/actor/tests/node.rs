@@ -12,6 +12,7 @@ use berth_cni::contract::{
     AddRequest, Added, AttachmentId, CheckRequest, DelRequest, Failure, GcRequest, Interface,
     ListedAddress, Outcome, PodName, ValidAttachment,
 };
+use ec2::Action;
 use ec2::fake::{FakeEc2, FakeSetup, LinkEvent};
 use ipam::{Mac, Timestamp};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -375,11 +376,27 @@ impl Node {
         assert_eq!(self.del(sandbox).await.unwrap(), Outcome::Deleted);
     }
 
+    /// How many calls have changed EC2, or tried to.
+    pub fn changes(&self) -> usize {
+        CHANGES.iter().map(|action| self.cloud.count(*action)).sum()
+    }
+
     /// The state that a new daemon would find.
     pub fn on_disk(&self) -> Persisted {
         read(self.disk.written().last().expect("nothing was written"))
     }
 }
+
+/// All calls that change EC2.
+const CHANGES: [Action; 7] = [
+    Action::CreateNetworkInterface,
+    Action::AttachNetworkInterface,
+    Action::ModifyNetworkInterfaceAttribute,
+    Action::AssignPrivateIpAddresses,
+    Action::UnassignPrivateIpAddresses,
+    Action::DetachNetworkInterface,
+    Action::DeleteNetworkInterface,
+];
 
 /// The request that the plugin sends for the first interface of a sandbox.
 pub fn request(sandbox: &str, pod: &str) -> AddRequest {

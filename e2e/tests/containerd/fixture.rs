@@ -74,7 +74,8 @@ impl Bed {
             latency: Latency::flat(Duration::from_millis(20)),
             ..CloudConfig::fast()
         };
-        let settings = [("IP_COOLDOWN_PERIOD", "1")];
+        // With a fixed level what is too much goes after a minute (`ipam::policy::Patience`), not after five or fifteen.
+        let settings = [("IP_COOLDOWN_PERIOD", "1"), ("WARM_IP_TARGET", "2")];
         let mut cluster = Cluster::launch_with(config, instance_type, count, &settings)?;
         for member in &mut cluster.members {
             member.node.boot()?;
@@ -233,7 +234,7 @@ impl<'a> Worker<'a> {
     /// after 60 s without use.
     pub fn given_back(&self) -> anyhow::Result<()> {
         const WITHIN: Duration = Duration::from_secs(120);
-        /// What berth keeps free at most (`ipam::policy::RESERVE`).
+        /// The level that is kept free.
         const RESERVE: usize = 2;
         let cloud = self.cluster.cloud();
         eventually("the addresses are given back", WITHIN, || {

@@ -16,7 +16,7 @@ use crate::fixture::{
 
 /// What must not wait for anybody may take so long on a busy machine; an ADD that waits is refused after 20 s.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// Addresses are given back after 60 s without use, the ENI after them.
+/// With a fixed level addresses are given back after 60 s without use, the ENI after them.
 const GIVEN_BACK: Duration = Duration::from_secs(120);
 
 /// EC2 does not answer and metadata is broken.
@@ -108,10 +108,11 @@ fn an_add_that_waits_is_served_when_ec2_comes_back() -> anyhow::Result<()> {
     answer(member, &[pod])
 }
 
-/// The slow one: nothing speeds up the minute for which an address rests before it is given back.
+/// The slow one: nothing speeds up the minute for which an address rests before it is given back, where the level is fixed
+/// (`ipam::policy::Patience`; berth's own ages are 5 and 15 minutes).
 #[test]
 fn idle_node_gives_back() -> anyhow::Result<()> {
-    let settings = [("IP_COOLDOWN_PERIOD", "1")];
+    let settings = [("IP_COOLDOWN_PERIOD", "1"), ("WARM_IP_TARGET", "2")];
     let Some(cluster) = start(config("idle"), M5_LARGE, 1, &settings)? else {
         return Ok(());
     };

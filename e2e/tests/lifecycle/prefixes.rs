@@ -17,7 +17,7 @@ use crate::fixture::{
 const PREFIXES: (&str, &str) = ("ENABLE_PREFIX_DELEGATION", "true");
 /// Freed addresses may be had again at once: these tests are not about the rest.
 const NO_COOLDOWN: (&str, &str) = ("IP_COOLDOWN_PERIOD", "0");
-/// What was free for 60 s is given back (`ipam::policy::AGE`).
+/// Where the level is fixed, what was free for 60 s is given back (`ipam::policy::Patience`).
 const AGED: Duration = Duration::from_secs(90);
 
 /// ENIs of a node, its single addresses and its prefixes, as EC2 has them.
@@ -41,7 +41,7 @@ fn reach_each_other(groups: &[&[Pod]]) -> anyhow::Result<()> {
 
 #[test]
 fn thirty_pods_live_on_one_eni_and_what_they_leave_goes_back_whole() -> anyhow::Result<()> {
-    let settings = [PREFIXES, NO_COOLDOWN];
+    let settings = [PREFIXES, NO_COOLDOWN, ("WARM_IP_TARGET", "1")];
     let Some(cluster) = start(config("pfx"), M5_LARGE, 2, &settings)? else {
         return Ok(());
     };

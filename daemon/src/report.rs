@@ -35,6 +35,9 @@ pub struct Report {
     pub enis: Vec<EniReport>,
     /// Secondary addresses by state, over all ENIs.
     pub addresses: AddressCounts,
+    /// How many free addresses are kept; `None` before the first plan.
+    #[serde(default)]
+    pub reserve: Option<ReserveReport>,
     /// The attachments.
     pub attachments: Vec<AttachmentReport>,
     /// ADDs that wait for an address.
@@ -85,6 +88,19 @@ pub struct AddressCounts {
     pub quarantined: u32,
     /// On its way back to EC2.
     pub unassigning: u32,
+}
+
+/// How many free addresses are kept. Why, `berthd explain` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReserveReport {
+    /// Below this, more are asked for.
+    pub low: u32,
+    /// Up to this many are asked for.
+    pub high: u32,
+    /// More than this many are given back.
+    pub keep: u32,
+    /// How many are too many now.
+    pub surplus: u32,
 }
 
 /// One ENI.

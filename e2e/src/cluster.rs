@@ -93,6 +93,21 @@ impl Cluster {
         )
     }
 
+    /// Somebody else takes all that the nodes' subnet has left: what nodes have too much, they give back at once then,
+    /// instead of some minutes later.
+    ///
+    /// # Errors
+    /// The mock refuses.
+    pub fn fill_subnet(&self) -> anyhow::Result<()> {
+        let state = self.cloud.state();
+        let free = state.subnet(&state.first_subnet)?.free();
+        // One is the new ENI's own.
+        if free > 0 {
+            self.cloud.occupy(None, free)?;
+        }
+        Ok(())
+    }
+
     /// Starts all daemons at once.
     ///
     /// # Errors

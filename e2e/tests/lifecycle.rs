@@ -25,6 +25,10 @@ mod credentials;
 mod crowd;
 #[path = "lifecycle/disk.rs"]
 mod disk;
+#[path = "lifecycle/explaining.rs"]
+mod explaining;
+#[path = "lifecycle/figures.rs"]
+mod figures;
 #[path = "lifecycle/fixture.rs"]
 mod fixture;
 #[path = "lifecycle/foreign.rs"]

@@ -35,7 +35,9 @@ impl Actor {
         };
         let now = self.now();
         let plan = ipam::plan(&view, now);
-        let concerned = ipam::standing(&view, now).is_concerned();
+        let standing = ipam::standing(&view, now);
+        let concerned = standing.is_concerned();
+        self.standing = Some(standing);
         self.concerned
             .send_if_modified(|told| std::mem::replace(told, concerned) != concerned);
         self.wake_at = plan.wake_at;

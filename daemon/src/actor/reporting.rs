@@ -7,7 +7,7 @@ use ipam::{Address, AddressState, Attachment, Eni, EniState, Ownership, Reason, 
 use super::Actor;
 use crate::readiness::{Readiness, Standing};
 use crate::report::{
-    AddressCounts, AttachmentReport, EniReport, ReasonReport, Report, WaitingReport,
+    AddressCounts, AttachmentReport, EniReport, ReasonReport, Report, ReserveReport, WaitingReport,
 };
 
 fn counts(tally: Tally) -> AddressCounts {
@@ -18,6 +18,15 @@ fn counts(tally: Tally) -> AddressCounts {
         free: tally.free,
         quarantined: tally.quarantined,
         unassigning: tally.unassigning,
+    }
+}
+
+fn reserve(standing: &ipam::Standing) -> ReserveReport {
+    ReserveReport {
+        low: standing.reserve.low,
+        high: standing.reserve.high,
+        keep: standing.reserve.keep,
+        surplus: standing.surplus(),
     }
 }
 
@@ -96,6 +105,7 @@ impl Actor {
                     .map(|(_, a)| a)
                     .filter(|a| a.is_held()),
             )),
+            reserve: self.standing.as_ref().map(reserve),
             attachments: self.pool.attachments().map(attachment).collect(),
             waiting: self.waiting_report(),
             expected: self.bound.count(),

@@ -96,6 +96,7 @@ impl Start {
             pool: resumed.pool,
             history: ipam::History::default(),
             subnet: None,
+            standing: None,
             concerned,
             former: BTreeMap::new(),
             facts: resumed.facts,

@@ -10,6 +10,7 @@ mod crash;
 mod del;
 mod disk;
 mod doubt;
+mod explaining;
 mod gc;
 mod giving;
 mod growth;

@@ -8,6 +8,7 @@ use ipam::Reason;
 
 use super::*;
 use crate::degraded::Feature;
+use crate::report::ReserveReport;
 
 const METRICS: &str = include_str!("../../../docs/metrics.md");
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
@@ -24,6 +25,7 @@ fn exposition() -> String {
     let report = Report {
         described_at: Some(1),
         expected: Some(1),
+        reserve: Some(ReserveReport::default()),
         ..Report::default()
     };
     metrics.text(&report).unwrap()

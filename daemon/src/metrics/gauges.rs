@@ -91,6 +91,7 @@ fn pool(report: &Report) -> Result<Vec<MetricFamily>, prometheus::Error> {
         "Addresses that the ENIs could hold for pods if all were there; 0 while unknown.",
         f64::from(report.max_enis) * f64::from(report.addresses_per_eni),
     )?);
+    families.extend(reserve(report)?);
     families.extend(single(
         "berth_adds_waiting",
         "ADDs that wait for an address now.",
@@ -103,6 +104,30 @@ fn pool(report: &Report) -> Result<Vec<MetricFamily>, prometheus::Error> {
             f64::from(expected),
         )?);
     }
+    Ok(families)
+}
+
+/// How many free addresses are kept; nothing before the first plan.
+fn reserve(report: &Report) -> Result<Vec<MetricFamily>, prometheus::Error> {
+    let Some(reserve) = &report.reserve else {
+        return Ok(Vec::new());
+    };
+    let levels = [
+        ("low", reserve.low),
+        ("high", reserve.high),
+        ("keep", reserve.keep),
+    ];
+    let mut families = labelled(
+        "berth_reserve_addresses",
+        "Free addresses that are kept: below low more are asked for, up to high; above keep they are given back.",
+        "level",
+        levels.map(|(level, count)| (level.to_owned(), f64::from(count))),
+    )?;
+    families.extend(single(
+        "berth_surplus_addresses",
+        "Free addresses that are too many and go when they have been for long enough.",
+        f64::from(reserve.surplus),
+    )?);
     Ok(families)
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::report::{AddressCounts, EniReport, Report};
+use crate::report::{AddressCounts, EniReport, Report, ReserveReport};
 use crate::table::table;
 
 /// The page.
@@ -91,10 +91,32 @@ fn holding(report: &Report) -> String {
         None | Some(0) => String::new(),
         Some(pods) => format!("; {pods} more pods are bound to the node and will ask"),
     };
-    match parts.len() {
+    let held = match parts.len() {
         0 => format!("holds {held}{expected}\n"),
         _ => format!("holds {held}: {}{expected}\n", parts.join(", ")),
-    }
+    };
+    held + &reserve(report)
+}
+
+fn reserve(report: &Report) -> String {
+    let Some(ReserveReport {
+        low,
+        high,
+        keep,
+        surplus,
+    }) = report.reserve
+    else {
+        return String::new();
+    };
+    let asked = match high {
+        0 => "none is asked for".to_owned(),
+        _ => format!("below {low} free more are asked for, up to {high}"),
+    };
+    let surplus = match surplus {
+        0 => String::new(),
+        _ => format!(", {surplus} of them now"),
+    };
+    format!("reserve: {asked}; above {keep} they go{surplus} (why and when: berthd explain)\n")
 }
 
 /// What a person should know, each with what to do.

@@ -14,7 +14,7 @@ use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, Failure, GcReque
 use super::*;
 use crate::report::{
     AddressCounts, AttachmentReport, DegradedReport, EniReport, ReasonReport, Report,
-    SettingReport, WaitingReport,
+    ReserveReport, SettingReport, WaitingReport,
 };
 use crate::server::{Listener, Service};
 
@@ -87,6 +87,12 @@ fn report() -> Report {
         max_enis: 3,
         addresses_per_eni: 9,
         enis: enis(),
+        reserve: Some(ReserveReport {
+            low: 1,
+            high: 2,
+            keep: 2,
+            surplus: 3,
+        }),
         addresses: counts(),
         attachments: vec![AttachmentReport {
             network: "aws-cni".into(),
@@ -139,6 +145,7 @@ const PAGE: &str = "\
 berthd 0.1.0 on i-0abc (m5.large), up 3h 12m 5s: serving
 1 of 3 ENIs, 9 addresses an ENI; subnet-1 has 0 addresses left
 holds 2 addresses: 1 with pods, 1 free for the next pods; 3 more pods are bound to the node and will ask
+reserve: below 1 free more are asked for, up to 2; above 2 they go, 3 of them now (why and when: berthd explain)
 conflist: /host/etc/cni/net.d/05-berth.conflist stands
 
 Not as it should be:

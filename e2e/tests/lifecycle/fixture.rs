@@ -26,7 +26,7 @@ pub const PER_ENI: usize = 9;
 pub const T3_NANO: &str = "t3.nano";
 /// "Try again later" (CNI specification, "Error").
 pub const TRY_AGAIN: u64 = 11;
-/// What berth keeps free at most (`ipam::policy::RESERVE`).
+/// What berth keeps free at most on a node with ten pods or fewer (`ipam::policy::reserve`).
 pub const RESERVE: usize = 2;
 
 /// A cloud that answers after some milliseconds, so that calls overlap as real ones do.

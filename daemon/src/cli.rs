@@ -42,7 +42,7 @@ Variables (aws-node's where the name is aws-node's; docs/configuration.md has al
   KUBECONFIG                           the API server and credentials, instead of a service account
   MAX_ENI                              fewer ENIs than the instance type has
   MY_NODE_NAME                         name of this node in Kubernetes, to see its pods before they ask
-  ENABLE_PREFIX_DELEGATION             true: /28 prefixes instead of single addresses [false]
+  ENABLE_PREFIX_DELEGATION             true: /28 prefixes only; false: none [where they help]
   WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_ENI_TARGET, WARM_PREFIX_TARGET
                                        as aws-node has them, instead of berth's own reserve
   BERTH_ADD_WAIT_SECONDS               how long an ADD waits for an address [20]

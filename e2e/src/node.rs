@@ -337,6 +337,8 @@ impl Node {
             // The runtime of these nodes is given its list by hand; a test that wants the daemon's says so.
             ("BERTH_WRITE_CONFLIST", "false".to_owned()),
             ("BERTH_LOG", "info".to_owned()),
+            // Most tests count the single addresses of an ENI; one that wants prefixes says so.
+            ("ENABLE_PREFIX_DELEGATION", "false".to_owned()),
         ];
         let fixed = fixed
             .into_iter()

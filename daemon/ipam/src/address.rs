@@ -62,6 +62,28 @@ impl fmt::Display for AddressMode {
     }
 }
 
+/// What an ENI's slots are filled with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Single addresses only.
+    Singles,
+    /// /28 prefixes only, while the subnet has any.
+    Prefixes,
+    /// Single addresses as long as they fit, and prefixes where they do not, or where they save calls.
+    #[default]
+    Hybrid,
+}
+
+impl Layout {
+    /// How many addresses one slot of an ENI may hold.
+    pub const fn addresses_per_slot(self) -> u32 {
+        match self {
+            Self::Singles => 1,
+            Self::Prefixes | Self::Hybrid => PREFIX_ADDRESSES,
+        }
+    }
+}
+
 /// The addresses that EC2 names, by themselves or by their prefixes, and how each came.
 pub fn named<'a>(
     addresses: &'a [Ipv4Addr],

@@ -13,6 +13,8 @@ pub struct History {
     last_pod: Option<Timestamp>,
     /// Since when the surplus has been at least so many, one less than its place: the longest first.
     levels: Vec<Timestamp>,
+    /// Since when there have been fewer free ones than there should be, though enough for all pods.
+    short: Option<Timestamp>,
     /// Since when each ENI has had no pod.
     idle: BTreeMap<EniId, Timestamp>,
 }
@@ -52,6 +54,12 @@ impl History {
     /// Since when the surplus has been at least one, at least two, and so on.
     pub fn levels(&self) -> &[Timestamp] {
         &self.levels
+    }
+
+    /// Takes in whether the reserve is short now; answers since when.
+    pub(crate) fn is_short(&mut self, short: bool, now: Timestamp) -> Option<Timestamp> {
+        self.short = short.then(|| self.short.unwrap_or(now));
+        self.short
     }
 
     /// Takes in which ENIs have no pods now.

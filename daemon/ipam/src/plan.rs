@@ -5,8 +5,8 @@
 
 mod growth;
 mod knowledge;
+mod layout;
 mod life;
-mod mode;
 mod release;
 mod situation;
 mod standing;
@@ -14,6 +14,7 @@ mod standing;
 pub use standing::{Standing, standing};
 
 use crate::action::{Action, Intent, IntentId, Verb};
+use crate::budget::Urgency;
 use crate::eni::EniId;
 use crate::history::History;
 use crate::policy::{Balance, Pressure, Reserve};
@@ -145,6 +146,15 @@ impl<'a> Planner<'a> {
 
     /// Whether calls like this rest; notes why and until when.
     fn is_blocked(&mut self, action: &Action) -> bool {
+        let (verb, urgency) = (action.verb(), self.urgency(action.verb()));
+        let budget = self.pool().budget();
+        if let Some(until) = budget.rests_until(verb, urgency, self.now) {
+            if urgency == Urgency::Bound {
+                self.because(Reason::Throttled { until });
+            }
+            self.wake(until);
+            return true;
+        }
         let Some(trouble) = self.pool().troubles().blocking(action, self.now) else {
             return false;
         };

@@ -30,7 +30,7 @@ pub use patience::Patience;
 pub use pressure::Pressure;
 pub use reserve::{Balance, Need, Reserve};
 
-use crate::address::{AddressMode, PREFIX_ADDRESSES};
+use crate::address::{Layout, PREFIX_ADDRESSES};
 
 /// aws-node's variables, as far as they are set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,16 +65,17 @@ pub enum Policy {
 
 impl Policy {
     /// aws-node's order of precedence: targets of addresses (0 is none) before all others, then the one that belongs to
-    /// the mode.
-    pub fn of(targets: WarmTargets, mode: AddressMode) -> Self {
+    /// what the slots are filled with.
+    pub fn of(targets: WarmTargets, layout: Layout) -> Self {
         let free = targets.addresses.unwrap_or(0);
         let minimum = targets.minimum.unwrap_or(0);
         if free > 0 || minimum > 0 {
             return Self::WarmAddresses { free, minimum };
         }
-        match mode {
-            AddressMode::Prefix => targets.prefixes.map_or(Self::Own, Self::WarmPrefixes),
-            AddressMode::Secondary => targets.enis.map_or(Self::Own, Self::WarmEnis),
+        match layout {
+            Layout::Prefixes => targets.prefixes.map_or(Self::Own, Self::WarmPrefixes),
+            Layout::Singles => targets.enis.map_or(Self::Own, Self::WarmEnis),
+            Layout::Hybrid => Self::Own,
         }
     }
 
@@ -121,7 +122,7 @@ mod tests {
 
     #[test]
     fn targets_count_only_where_aws_node_counts_them() {
-        use AddressMode::{Prefix, Secondary};
+        use Layout::{Hybrid, Prefixes as Prefix, Singles as Secondary};
         let targets = |addresses, minimum, enis, prefixes| WarmTargets {
             addresses,
             minimum,
@@ -132,6 +133,7 @@ mod tests {
         let cases = [
             (targets(None, None, None, None), Secondary, Policy::Own),
             (targets(None, None, None, None), Prefix, Policy::Own),
+            (targets(None, None, Some(1), Some(1)), Hybrid, Policy::Own),
             // What aws-node's manifest sets.
             (
                 targets(None, None, Some(1), Some(1)),
@@ -158,8 +160,12 @@ mod tests {
             ),
             (targets(Some(0), None, None, None), Secondary, Policy::Own),
         ];
-        for (targets, mode, policy) in cases {
-            assert_eq!(Policy::of(targets, mode), policy, "{targets:?} {mode:?}");
+        for (targets, layout, policy) in cases {
+            assert_eq!(
+                Policy::of(targets, layout),
+                policy,
+                "{targets:?} {layout:?}"
+            );
         }
     }
 

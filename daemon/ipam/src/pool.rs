@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, Intent, IntentId, Outcome};
 use crate::address::{Address, AddressState, Block, GONE_MEMORY};
 use crate::attachment::{Attachment, AttachmentKey};
+use crate::budget::Budget;
 use crate::eni::{Eni, EniId, EniState};
 use crate::time::Timestamp;
 use crate::trouble::Troubles;
@@ -127,6 +128,7 @@ pub struct Pool {
     next_intent: u64,
     knowledge: Knowledge,
     troubles: Troubles,
+    budget: Budget,
 }
 
 impl Pool {
@@ -244,6 +246,7 @@ impl Pool {
     }
 
     fn start(&mut self, id: IntentId, action: Action, now: Timestamp) -> Result<(), Violation> {
+        self.budget.spend(action.verb(), now);
         if let Some(intent) = self.intents.get_mut(&id) {
             // A Create in doubt is repeated under its own name, with its own token.
             intent.doubtful = None;
@@ -339,6 +342,7 @@ impl Pool {
         }
         self.knowledge.wanted = true;
         self.troubles = Troubles::default();
+        self.budget = Budget::default();
         // Links and tables may have gone with the old process's node; setting them up again changes nothing if not.
         for eni in self.enis.values_mut() {
             if eni.is_ready() && eni.device_index != 0 {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::address::AddressMode;
+use crate::address::Layout;
 use crate::desired::{MarkMask, PrimaryMark, Randomize};
 use crate::plan::Limits;
-use crate::policy::WarmTargets;
+use crate::policy::{Policy, WarmTargets};
 
 /// Settings of the host network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,19 +59,23 @@ pub struct PoolSettings {
     pub cooldown: Duration,
     /// Highest number of ENIs, if lower than the instance type's (MAX_ENI).
     pub max_eni: Option<u32>,
-    /// Single addresses or prefixes (ENABLE_PREFIX_DELEGATION).
-    pub mode: AddressMode,
+    /// Single addresses, prefixes (ENABLE_PREFIX_DELEGATION), or both.
+    pub layout: Layout,
     /// Fixed levels instead of berth's own reserve (WARM_IP_TARGET, MINIMUM_IP_TARGET, WARM_ENI_TARGET,
     /// WARM_PREFIX_TARGET).
     pub targets: WarmTargets,
 }
 
 impl PoolSettings {
-    /// What is wished on a node of these limits: Xen has no prefixes.
-    pub fn mode_on(&self, limits: Limits) -> AddressMode {
-        match self.mode {
-            AddressMode::Prefix if limits.prefixes => AddressMode::Prefix,
-            _ => AddressMode::Secondary,
+    /// What is wished on a node of these limits: Xen has no prefixes. An operator who fixes a level in addresses or ENIs and
+    /// says nothing of prefixes has aws-node's default.
+    pub fn layout_on(&self, limits: Limits) -> Layout {
+        match self.layout {
+            _ if !limits.prefixes => Layout::Singles,
+            Layout::Hybrid if Policy::of(self.targets, Layout::Singles) != Policy::Own => {
+                Layout::Singles
+            }
+            layout => layout,
         }
     }
 }
@@ -82,7 +86,7 @@ impl Default for PoolSettings {
         Self {
             cooldown: Duration::from_secs(30),
             max_eni: None,
-            mode: AddressMode::Secondary,
+            layout: Layout::default(),
             targets: WarmTargets::default(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::action::{Action, Failure, FailureKind, Verb};
 use crate::eni::EniId;
+use crate::jitter::spread;
 use crate::reason::Reason;
 use crate::time::Timestamp;
 
@@ -33,7 +34,9 @@ pub struct Troubles {
 /// First and longest rest after a failure of this kind; it doubles with each one in a row.
 fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
     let (first, longest) = match kind {
-        // EC2 refills a bucket of 100 calls by 5 to 20 a second ("Request throttling for the Amazon EC2 API").
+        // EC2 refills a bucket of 100 calls by 5 to 20 a second ("Request throttling for the Amazon EC2 API"): a thousand nodes
+        // need minutes for one call each, and few of them may not sleep while it fills.
+        FailureKind::Throttled if verb.serves_pods() => (1_000, 8_000),
         FailureKind::Throttled => (1_000, 30_000),
         // No pod waits for what is given back; a role that lacks the permission may well lack it on purpose.
         FailureKind::AccessDenied if !verb.serves_pods() => (60_000, 3_600_000),
@@ -42,6 +45,7 @@ fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
         // They are renewed without our doing; nothing suggests that somebody wants it so, whatever the call.
         FailureKind::CredentialsRefused => (2_000, 60_000),
         // Somebody else must give addresses back first.
+        FailureKind::SubnetFull if verb.serves_pods() => (1_000, 8_000),
         FailureKind::SubnetFull => (2_000, 60_000),
         // Single addresses serve meanwhile, and a whole block opens far more rarely than an address.
         FailureKind::NoContiguousBlock => (60_000, 600_000),
@@ -83,8 +87,9 @@ fn reason(action: &Action, failure: &Failure, until: Timestamp) -> Reason {
 }
 
 impl Troubles {
-    /// Remembers a failure.
-    pub fn note(&mut self, action: &Action, failure: &Failure, now: Timestamp) {
+    /// Remembers a failure. What many meet at once (an account that is throttled, a subnet that is full), each `node` tries
+    /// again at a time of its own.
+    pub fn note(&mut self, action: &Action, failure: &Failure, node: &str, now: Timestamp) {
         let key = (action.verb(), action.blamed(failure.kind).cloned());
         let fragmented =
             failure.kind == FailureKind::NoContiguousBlock && action.asks_for_prefixes();
@@ -95,6 +100,16 @@ impl Troubles {
         let failures = last.map_or(0, |t| t.failures);
         let (first, longest) = rest(action.verb(), failure.kind);
         let wait = first.saturating_mul(1 << failures.min(16)).min(longest);
+        let wait = match failure.kind {
+            FailureKind::Throttled | FailureKind::SubnetFull => {
+                let verb = action.verb().ec2_action().as_bytes();
+                spread(
+                    wait,
+                    &[node.as_bytes(), verb, &now.as_nanos().to_be_bytes()],
+                )
+            }
+            _ => wait,
+        };
         let until = now.after(wait);
         let trouble = Trouble {
             reason: reason(action, failure, until),
@@ -214,15 +229,17 @@ mod tests {
         let mut troubles = Troubles::default();
         let (action, failure) = (assign("eni-1"), failure(FailureKind::Throttled));
         let now = Timestamp::from_secs(100);
-        let rests: Vec<u64> = (0..7)
+        let rests: Vec<u64> = (0..5)
             .map(|_| {
-                troubles.note(&action, &failure, now);
+                troubles.note(&action, &failure, "", now);
                 troubles
                     .blocking(&action, now)
-                    .map_or(0, |t| t.until.since(now).as_secs())
+                    .map_or(0, |t| t.until.since(now).as_millis() as u64)
             })
             .collect();
-        assert_eq!(rests, [1, 2, 4, 8, 16, 30, 30]);
+        for (rest, most) in rests.into_iter().zip([1_000, 2_000, 4_000, 8_000, 8_000]) {
+            assert!((most / 2..=most).contains(&rest), "{rest} of {most} ms");
+        }
         assert!(troubles.blocking(&Action::Describe, now).is_none());
         let later = Timestamp::from_secs(130);
         assert!(troubles.blocking(&action, later).is_none());
@@ -242,7 +259,7 @@ mod tests {
             (FailureKind::Local, false),
         ] {
             let mut troubles = Troubles::default();
-            troubles.note(&assign("eni-1"), &failure(kind), now);
+            troubles.note(&assign("eni-1"), &failure(kind), "", now);
             assert!(troubles.blocking(&assign("eni-1"), now).is_some());
             let other = troubles.blocking(&assign("eni-2"), now).is_some();
             assert_eq!(other, others_rest, "{kind:?}");
@@ -260,7 +277,7 @@ mod tests {
         };
         let now = Timestamp::from_secs(100);
         for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
-            troubles.note(&detach, &failure(FailureKind::AccessDenied), now);
+            troubles.note(&detach, &failure(FailureKind::AccessDenied), "", now);
             let rest = troubles.blocking(&detach, now).map(|t| t.until.since(now));
             assert_eq!(rest, Some(Duration::from_secs(60 * minutes)));
         }
@@ -274,7 +291,7 @@ mod tests {
         };
         let now = Timestamp::from_secs(100);
         for seconds in [2, 4, 8, 16, 32, 60, 60] {
-            troubles.note(&detach, &failure(FailureKind::CredentialsRefused), now);
+            troubles.note(&detach, &failure(FailureKind::CredentialsRefused), "", now);
             let rest = troubles.blocking(&detach, now).map(|t| t.until.since(now));
             assert_eq!(rest, Some(Duration::from_secs(seconds)));
         }
@@ -286,14 +303,14 @@ mod tests {
         let failure = failure(FailureKind::NoContiguousBlock);
         let now = Timestamp::from_secs(100);
         let (prefix, single) = (assign_in(AddressMode::Prefix, "eni-1"), assign("eni-1"));
-        troubles.note(&prefix, &failure, now);
+        troubles.note(&prefix, &failure, "", now);
         assert!(troubles.blocking(&single, now).is_none());
         let until = troubles.fragmented(now).map(|t| t.until);
         assert_eq!(until, Some(Timestamp::from_secs(160)));
         troubles.clear(&single);
         assert!(troubles.fragmented(now).is_some());
         assert!(troubles.fragmented(Timestamp::from_secs(160)).is_none());
-        troubles.note(&prefix, &failure, now);
+        troubles.note(&prefix, &failure, "", now);
         let until = troubles.fragmented(now).map(|t| t.until);
         assert_eq!(until, Some(Timestamp::from_secs(220)));
         troubles.clear(&prefix);

@@ -96,7 +96,7 @@ impl Actor {
             not_serving: self.not_serving(),
             max_enis: limits.map_or(0, |l| l.enis),
             addresses_per_eni: limits.map_or(0, |l| {
-                l.slots_per_eni * self.settings.pool.mode_on(l).addresses_per_slot()
+                l.slots_per_eni * self.settings.pool.layout_on(l).addresses_per_slot()
             }),
             enis: self.pool.enis().map(|eni| self.eni_report(eni)).collect(),
             addresses: counts(Tally::of(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use ipam::{Event, Pool, Returning, Snapshot};
+use ipam::{Event, Layout, Pool, Returning, Snapshot};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -236,7 +236,7 @@ impl Actor {
             self.recovery = Recovery::new(true);
         }
         info!(instance = %facts.instance_id, instance_type = %facts.instance_type, "node identified");
-        if self.settings.pool.mode_on(facts.limits()) != self.settings.pool.mode {
+        if self.settings.pool.layout == Layout::Prefixes && !facts.limits().prefixes {
             warn!(
                 instance_type = %facts.instance_type,
                 "ENABLE_PREFIX_DELEGATION has no effect: this type has no prefixes (not on Nitro), single addresses serve"

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ipam::AddressMode;
+use ipam::Layout;
 use ipam::policy::WarmTargets;
 use ipam::settings::PoolSettings;
 
@@ -25,16 +25,19 @@ pub(super) fn read(reader: &mut Reader<'_>) -> PoolSettings {
         max_eni: reader.value("MAX_ENI", default.max_eni, max_eni, |max| {
             max.map_or_else(|| "instance type's limit".to_owned(), |max| max.to_string())
         }),
-        mode: reader.value(
+        layout: reader.value(
             "ENABLE_PREFIX_DELEGATION",
-            default.mode,
+            default.layout,
             |text| {
                 Ok(match boolean(text)? {
-                    true => AddressMode::Prefix,
-                    false => AddressMode::Secondary,
+                    true => Layout::Prefixes,
+                    false => Layout::Singles,
                 })
             },
-            |mode| (*mode == AddressMode::Prefix).to_string(),
+            |layout| match layout {
+                Layout::Hybrid => "where they help".to_owned(),
+                layout => (*layout == Layout::Prefixes).to_string(),
+            },
         ),
         targets: WarmTargets {
             addresses: target(reader, "WARM_IP_TARGET"),

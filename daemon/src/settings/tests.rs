@@ -7,7 +7,7 @@ mod ec2;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStringExt;
 
-use ipam::AddressMode;
+use ipam::Layout;
 use ipam::desired::{MarkMask, PrimaryMark, Randomize};
 use ipam::policy::WarmTargets;
 
@@ -175,7 +175,7 @@ fn prefixes_and_warm_targets_are_aws_nodes() {
         ("WARM_PREFIX_TARGET", "1"),
     ])
     .unwrap();
-    assert_eq!(settings.pool.mode, AddressMode::Prefix);
+    assert_eq!(settings.pool.layout, Layout::Prefixes);
     let targets = WarmTargets {
         addresses: Some(5),
         minimum: Some(10),

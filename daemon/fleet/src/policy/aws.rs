@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ipam::policy::WarmTargets;
-use ipam::{AddressMode, PoolSettings};
+use ipam::{Layout, PoolSettings};
 
 /// A name asks for no more than this: no node has as many pods.
 const MOST: u32 = 1_000;
@@ -89,9 +89,9 @@ impl AwsTargets {
         PoolSettings {
             cooldown,
             targets,
-            mode: match self.prefixes {
-                true => AddressMode::Prefix,
-                false => AddressMode::Secondary,
+            layout: match self.prefixes {
+                true => Layout::Prefixes,
+                false => Layout::Singles,
             },
             ..PoolSettings::default()
         }
@@ -145,7 +145,7 @@ mod tests {
                 prefixes,
             };
             assert_eq!(settings.targets, expected, "{name}");
-            let mode = settings.mode == AddressMode::Prefix;
+            let mode = settings.layout == Layout::Prefixes;
             assert_eq!(mode, name.contains("prefix"), "{name}");
         }
         assert_eq!(AwsTargets::named("aws-eni1"), Some(AwsTargets::enis(1)));

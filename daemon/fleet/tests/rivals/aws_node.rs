@@ -6,18 +6,18 @@ use std::time::Duration;
 use fleet::random::{Purpose, stream};
 use fleet::rivals::AwsNode;
 use ipam::policy::WarmTargets;
-use ipam::{Action, AddressMode, FailureKind, Limits, PoolSettings, Timestamp, Verb};
+use ipam::{Action, FailureKind, Layout, Limits, PoolSettings, Timestamp, Verb};
 
 use crate::documents::{T3_SMALL, warm_addresses, warm_enis, warm_prefixes};
 use crate::world::{World, limits, subnet};
 
-const SECONDARY: AddressMode = AddressMode::Secondary;
-const PREFIX: AddressMode = AddressMode::Prefix;
+const SECONDARY: Layout = Layout::Singles;
+const PREFIX: Layout = Layout::Prefixes;
 
 /// A node of this type with aws-node, in a subnet of 1,019 addresses.
-fn world(limits: Limits, mode: AddressMode, targets: WarmTargets, seed: u64) -> World {
+fn world(limits: Limits, layout: Layout, targets: WarmTargets, seed: u64) -> World {
     let settings = PoolSettings {
-        mode,
+        layout,
         targets,
         ..PoolSettings::default()
     };

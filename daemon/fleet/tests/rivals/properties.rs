@@ -8,7 +8,7 @@ use fleet::random::{Purpose, stream};
 use fleet::rivals::cilium::Watermark;
 use fleet::rivals::{AwsNode, CiliumNode, Operator};
 use ipam::policy::WarmTargets;
-use ipam::{AddressMode, FailureKind, Limits, PoolSettings};
+use ipam::{FailureKind, Layout, Limits, PoolSettings};
 use proptest::prelude::*;
 
 use crate::world::{World, limits, subnet};
@@ -120,7 +120,7 @@ proptest! {
         let (enis, addresses) = LIMITS[kind];
         let limits = limits(enis, addresses);
         let settings = PoolSettings {
-            mode: if prefixes { AddressMode::Prefix } else { AddressMode::Secondary },
+            layout: if prefixes { Layout::Prefixes } else { Layout::Singles },
             targets,
             ..PoolSettings::default()
         };

@@ -9,7 +9,7 @@ use fleet::random::{Purpose, stream};
 use fleet::rivals::AwsNode;
 use fleet::run::{Calls, NodeRun};
 use fleet::scenario::{self, Pod, Scenario, Subnet};
-use ipam::{AddressMode, PoolSettings, Timestamp, Verb};
+use ipam::{Layout, PoolSettings, Timestamp, Verb};
 
 use crate::documents::{INCIDENTS, PREFIXES, Row, SINGLE_ADDRESSES};
 
@@ -43,10 +43,10 @@ fn scenario((limits, _, pods, _): &Row) -> Scenario {
     }
 }
 
-fn run(mode: AddressMode, row: &Row, seed: u64) -> NodeRun {
+fn run(layout: Layout, row: &Row, seed: u64) -> NodeRun {
     let scenario = scenario(row);
     let settings = PoolSettings {
-        mode,
+        layout,
         targets: row.1,
         ..PoolSettings::default()
     };
@@ -68,14 +68,14 @@ fn run(mode: AddressMode, row: &Row, seed: u64) -> NodeRun {
 }
 
 /// Twenty minutes after the pods came the row holds, and nothing was given back meanwhile; what is held counts the primaries of further ENIs.
-fn check(mode: AddressMode, row: &Row) -> NodeRun {
+fn check(layout: Layout, row: &Row) -> NodeRun {
     let (_, targets, pods, held) = row;
     let extra = held.enis - 1;
     let mut last = NodeRun::default();
     for seed in 1..=3 {
-        last = run(mode, row, seed);
+        last = run(layout, row, seed);
         let found = (last.enis_at_end as usize, last.held_at_end as usize - extra);
-        let addresses = held.slots * mode.addresses_per_slot() as usize;
+        let addresses = held.slots * layout.addresses_per_slot() as usize;
         assert_eq!(found, (held.enis, addresses), "{pods} pods, {targets:?}");
         assert_eq!(addresses - *pods as usize, held.unused);
     }
@@ -85,21 +85,21 @@ fn check(mode: AddressMode, row: &Row) -> NodeRun {
 #[test]
 fn single_addresses() {
     for row in &SINGLE_ADDRESSES {
-        check(AddressMode::Secondary, row);
+        check(Layout::Singles, row);
     }
 }
 
 #[test]
 fn prefixes() {
     for row in &PREFIXES {
-        check(AddressMode::Prefix, row);
+        check(Layout::Prefixes, row);
     }
 }
 
 #[test]
 fn incidents() {
     for (row, with_primaries) in &INCIDENTS {
-        let node = check(AddressMode::Secondary, row);
+        let node = check(Layout::Singles, row);
         assert_eq!(node.held_at_end as usize + 1, *with_primaries);
     }
 }

@@ -1,30 +1,38 @@
 //! Where more addresses come from, single ones or by the /28: the ENIs that are there, in the order in which pods get
-//! them; then one more ENI
-//! that brings them along.
+//! them; then one more ENI that brings them along.
+
+use std::time::Duration;
 
 use super::Planner;
+use super::layout::{Lack, Portion};
 use crate::action::{Action, Verb};
-use crate::address::AddressMode;
 use crate::eni::{Eni, EniState};
-use crate::policy::Balance;
+use crate::policy::Policy;
 use crate::reason::Reason;
 use crate::trouble::Trouble;
 
+/// So many pods must be without an address for an ENI to be made only because that is quicker.
+const WORTH_AN_ENI: u32 = 5;
+
+/// So often in a row Assign must have been throttled for an ENI to be made instead.
+const DETOUR: u32 = 2;
+
+/// How long the reserve may be short before it is filled.
+const REFILL_AFTER: Duration = Duration::from_secs(1);
+
 impl Planner<'_> {
     pub(super) fn grow(&mut self) {
-        let (balance, reserve, mode) = (self.balance, self.reserve, self.mode());
-        let must = mode.slots_for(reserve.urgent(balance));
-        let may = match mode {
-            AddressMode::Secondary => reserve.deficit(balance),
-            // More than must be would be sixteen more.
-            AddressMode::Prefix => must,
+        let (balance, reserve) = (self.balance, self.reserve);
+        let lack = Lack {
+            must: reserve.urgent(balance),
+            may: reserve.deficit(balance),
         };
-        if may > 0 {
-            let asked = self.modest(Verb::Assign, may, balance);
-            let filled = self.fill(mode, asked);
-            if must > filled && filled < asked {
-                let count = self.modest(Verb::Create, may - filled, balance);
-                self.another_eni(mode, count);
+        if lack.must > 0 && !self.may_wait() {
+            let asked = self.modest(Verb::Assign, lack);
+            let left = self.fill(asked);
+            if left.must > 0 {
+                let brought = asked.may - left.may;
+                self.another_eni(self.modest(Verb::Create, lack.less(brought)));
             }
         }
         if balance.wanted > balance.free
@@ -35,17 +43,36 @@ impl Planner<'_> {
         self.without_prefixes();
     }
 
-    /// How many to ask for of `count`, after what the subnet said last. EC2 gives all or nothing, so the reserve must not
-    /// keep the last addresses of a subnet from the pods that wait for them: after one refusal only those are asked for,
-    /// after more one address at a time, until a call goes through.
-    fn modest(&self, verb: Verb, count: u32, balance: Balance) -> u32 {
+    /// Whether the reserve alone is missing, and only for a moment: the pods that come meanwhile are served by the same call.
+    fn may_wait(&mut self) -> bool {
+        let balance = self.balance;
+        let reserve_only = balance.wanted <= balance.free + balance.coming;
+        let patient = self.policy() == Policy::Own && !self.plan.history.is_fresh();
+        let short = reserve_only && patient;
+        let Some(since) = self.plan.history.is_short(short, self.now) else {
+            return false;
+        };
+        let until = since.after(REFILL_AFTER);
+        self.wake(until);
+        self.now < until
+    }
+
+    /// How many to ask for, after what the subnet said last. EC2 gives all or nothing, so the reserve must not keep the last
+    /// addresses of a subnet from the pods that wait for them: after one refusal only those are asked for, after more one
+    /// address at a time, until a call goes through.
+    fn modest(&self, verb: Verb, lack: Lack) -> Lack {
+        let balance = self.balance;
         let wanted = balance.wanted.saturating_sub(balance.free + balance.coming);
         let full = |trouble: &&Trouble| trouble.reason == Reason::SubnetFull;
-        match self.pool().troubles().last(verb).filter(full) {
-            Some(trouble) if wanted > 0 && trouble.failures == 1 => wanted.min(count),
+        let most = match self.pool().troubles().last(verb).filter(full) {
+            Some(trouble) if wanted > 0 && trouble.failures == 1 => wanted,
             Some(_) if wanted > 0 => 1,
             // The reserve is worth no subnet's last address.
-            _ => count,
+            _ => return lack,
+        };
+        Lack {
+            must: lack.must.min(most),
+            may: lack.may.min(most),
         }
     }
 
@@ -56,32 +83,32 @@ impl Planner<'_> {
         self.policy().is_of_whole_enis() && !full
     }
 
-    /// Asks for up to `missing` addresses or prefixes on the ENIs that are there or on their way; answers for how many
-    /// they have room. What they cannot be asked for just now counts too: a call that ends, or may be made again, in a
-    /// moment is cheaper than an ENI.
-    fn fill(&mut self, mode: AddressMode, missing: u32) -> u32 {
+    /// Asks the ENIs that are there or on their way; answers what they have no room for. What they cannot be asked for just
+    /// now counts too: a call that ends, or may be made again, in a moment is cheaper than an ENI.
+    fn fill(&mut self, lack: Lack) -> Lack {
         let usable = |eni: &&Eni| (eni.is_ready() || self.is_coming(eni)) && eni.missed.is_none();
         let mut enis: Vec<&Eni> = self.pool().enis().filter(usable).collect();
         enis.sort_by_key(|eni| (!eni.is_ready(), eni.device_index));
-        let mut left = missing;
+        let mut left = lack;
         let all = self.takes_all(Verb::Assign);
         for eni in enis {
             let room = self.room(eni);
-            if room.min(left) == 0 {
+            if room == 0 || left.must == 0 {
                 continue;
             }
-            let count = if all { room } else { room.min(left) };
+            let Portion { mode, count } = self.portion(room, left);
+            let count = if all { room } else { count };
             let busy = self.busy(&eni.id, Verb::Assign) || self.busy(&eni.id, Verb::Unassign);
             let action = Action::Assign {
                 eni: eni.id.clone(),
                 mode,
                 count,
             };
-            if busy || self.act(action.clone()) || self.will_do(&action) {
-                left = left.saturating_sub(count);
+            if busy || self.act(action.clone()) || self.will_do(&action) && !self.may_detour() {
+                left = left.less(Portion { mode, count }.brings(room));
             }
         }
-        missing - left
+        left
     }
 
     /// How many addresses or prefixes an ENI can take, once the calls about it have ended.
@@ -100,6 +127,11 @@ impl Planner<'_> {
     /// Whether Assign rests for a reason that passes, or that would meet a new ENI's addresses just the same. EC2's word
     /// that an ENI is full or in a wrong state is neither.
     fn will_do(&self, assign: &Action) -> bool {
+        let (verb, urgency) = (assign.verb(), self.urgency(assign.verb()));
+        let budget = self.pool().budget();
+        if budget.rests_until(verb, urgency, self.now).is_some() {
+            return true;
+        }
         let troubles = self.pool().troubles();
         troubles.blocking(assign, self.now).is_some_and(|trouble| {
             !matches!(
@@ -109,24 +141,26 @@ impl Planner<'_> {
         })
     }
 
+    /// Whether an ENI that brings the addresses is quicker than waiting for Assign: EC2 throttles each kind of call by itself.
+    fn may_detour(&self) -> bool {
+        let last = self.pool().troubles().last(Verb::Assign);
+        let throttled = |trouble: &Trouble| {
+            matches!(trouble.reason, Reason::Throttled { .. }) && trouble.failures >= DETOUR
+        };
+        last.is_some_and(throttled)
+            && self.balance.wanted >= self.balance.free + self.balance.coming + WORTH_AN_ENI
+            && self.pressure.has_room_for_enis()
+            && self.has_place()
+    }
+
     /// Makes one ENI that brings so many addresses or prefixes, as many as it can have; one at a time, since what it brings
     /// is counted as coming and the next plan sees what is still missing.
-    fn another_eni(&mut self, mode: AddressMode, count: u32) {
+    fn another_eni(&mut self, lack: Lack) {
         if self.intents(Verb::Create).next().is_some() {
             return;
         }
-        let limit = self
-            .view
-            .settings
-            .max_eni
-            .map_or(self.view.limits.enis, |max| max.min(self.view.limits.enis));
-        let count_of = |there: &mut dyn Iterator<Item = &Eni>| {
-            u32::try_from(there.count()).unwrap_or(u32::MAX)
-        };
-        let all = count_of(&mut self.pool().enis());
-        let lying = count_of(&mut self.pool().enis().filter(|eni| self.lies_around(eni)));
-        // Not without an end, though: each costs the subnet an address.
-        if all - lying.min(limit) >= limit {
+        let limit = self.most_enis();
+        if !self.has_place() {
             if !self.filling() {
                 self.because(Reason::EniLimit { enis: limit });
             }
@@ -138,13 +172,34 @@ impl Planner<'_> {
         };
         let slots = self.view.limits.slots_per_eni;
         let all = self.takes_all(Verb::Create);
+        let Portion { mode, count } = self.portion(slots, lack);
         let action = Action::Create {
             token: format!("{}-{}", self.view.token_seed, self.next),
             device_index,
             mode,
-            count: if all { slots } else { count.min(slots) },
+            count: if all { slots } else { count },
         };
         self.act(action);
+    }
+
+    /// How many ENIs the instance may have.
+    fn most_enis(&self) -> u32 {
+        let limit = self.view.limits.enis;
+        self.view
+            .settings
+            .max_eni
+            .map_or(limit, |max| max.min(limit))
+    }
+
+    /// Whether it has fewer. Those that lie around do not count, but not without an end: each costs the subnet an address.
+    fn has_place(&self) -> bool {
+        let limit = self.most_enis() as usize;
+        let lying = self
+            .pool()
+            .enis()
+            .filter(|eni| self.lies_around(eni))
+            .count();
+        self.pool().enis().count() - lying.min(limit) < limit
     }
 
     /// Whether an ENI is off the instance and stays so, since it may not be deleted: it takes no place.

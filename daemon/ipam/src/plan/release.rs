@@ -4,6 +4,7 @@
 mod blocks;
 
 use super::Planner;
+use super::layout::{Lack, Portion};
 use crate::action::Action;
 use crate::eni::{Eni, EniId, Ownership};
 use crate::policy::Balance;
@@ -80,29 +81,32 @@ impl Planner<'_> {
     /// Asks for the reserve where pods are, if there is room: an ENI that stands for nothing else costs an address more.
     /// Answers whether it did.
     fn move_reserve(&mut self, from: &Eni, addresses: u32) -> bool {
-        let mode = self.mode();
-        if mode != self.wished() {
+        if self.layout() != self.wished() {
             // Where there are no prefixes just now, the one that stands is worth the ENI.
             return false;
         }
-        let count = mode.slots_for(addresses);
+        let lack = Lack {
+            must: addresses,
+            may: addresses,
+        };
         let fits = |eni: &&Eni| {
             eni.id != from.id
                 && eni.takes_pods()
                 && self.is_idle(&eni.id)
-                && self.room(eni) >= count
+                && self.room(eni) > 0
+                && self.portion(self.room(eni), lack).brings(0) >= addresses
         };
         let lowest = self.pool().enis().filter(fits);
         let Some(eni) = lowest.min_by_key(|eni| eni.device_index) else {
             return false;
         };
+        let Portion { mode, count } = self.portion(self.room(eni), lack);
         let eni = eni.id.clone();
         self.act(Action::Assign { eni, mode, count })
     }
 
     /// Whether an ENI will go as a whole once it was idle for long enough.
     fn is_emptied(&self, eni: &Eni) -> bool {
-        let ready = eni.ownership == Ownership::Ours && eni.is_ready();
-        ready && self.holding(&eni.id).tally.used() == 0
+        eni.ownership == Ownership::Ours && self.holding(&eni.id).tally.used() == 0
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Plan, Planner, View};
 use crate::action::{Action, Verb};
+use crate::budget::Urgency;
 use crate::eni::{Eni, EniState};
 use crate::policy::reserve::RECENT;
 use crate::policy::{Balance, Need, Patience, Policy, Pressure, Reserve};
@@ -61,10 +62,13 @@ impl<'a> Planner<'a> {
     /// prefixes, berth's own reserve serves.
     fn levels(&mut self) -> Reserve {
         let policy = match self.policy() {
-            Policy::WarmPrefixes(_) if self.mode() != self.wished() => Policy::Own,
+            Policy::WarmPrefixes(_) if self.layout() != self.wished() => Policy::Own,
             policy => policy,
         };
         let need = self.need();
+        if let Some(until) = (self.pool().budget()).congested_until(Verb::Assign, self.now) {
+            self.wake(until);
+        }
         if policy == Policy::Own
             && let Some(last) = self.plan.history.last_pod()
         {
@@ -80,7 +84,7 @@ impl<'a> Planner<'a> {
             slots: self.view.limits.slots_per_eni,
             fresh: self.plan.history.is_fresh(),
             recent: last.is_some_and(|last| self.now.since(last) < RECENT),
-            congested: false,
+            congested: self.is_congested(),
             pressure: self.pressure,
         }
     }
@@ -96,6 +100,25 @@ impl<'a> Planner<'a> {
         }
         let refused = until.is_some_and(|until| self.now < until);
         Pressure::of(self.view.subnet, refused)
+    }
+
+    /// Whether calls for addresses are dear: each should do much then.
+    pub(super) fn is_congested(&self) -> bool {
+        let budget = self.pool().budget();
+        budget.congested_until(Verb::Assign, self.now).is_some()
+    }
+
+    /// What a call would be for.
+    pub(super) fn urgency(&self, verb: Verb) -> Urgency {
+        let there = self.balance.free + self.balance.coming;
+        match verb {
+            Verb::Unassign | Verb::Detach | Verb::Delete => Urgency::Release,
+            Verb::Assign | Verb::Create if self.view.demand.waiting > there => Urgency::Waiting,
+            Verb::Assign | Verb::Create if self.balance.wanted > there => Urgency::Bound,
+            Verb::Assign | Verb::Create => Urgency::Refill,
+            // Part of what was begun.
+            Verb::Attach | Verb::Protect | Verb::Connect | Verb::Describe => Urgency::Waiting,
+        }
     }
 
     pub(super) fn patience(&self) -> Patience {

@@ -1,7 +1,7 @@
 //! How a node stands against its policy, for those who tell of it: the very figures that plans are made of.
 
 use super::{Planner, View};
-use crate::address::AddressMode;
+use crate::address::Layout;
 use crate::policy::{Balance, Need, Patience, Policy, Reserve};
 use crate::time::Timestamp;
 
@@ -10,8 +10,8 @@ use crate::time::Timestamp;
 pub struct Standing {
     /// What decides how much is held.
     pub policy: Policy,
-    /// What is asked for now: prefixes or single addresses.
-    pub mode: AddressMode,
+    /// What is asked for now: prefixes, single addresses, or both.
+    pub layout: Layout,
     /// What there is, and who wants it.
     pub balance: Balance,
     /// How many free addresses there should be.
@@ -48,7 +48,7 @@ pub fn standing(view: &View<'_>, now: Timestamp) -> Standing {
     let planner = Planner::new(view, now);
     Standing {
         policy: planner.policy(),
-        mode: planner.mode(),
+        layout: planner.layout(),
         balance: planner.balance,
         reserve: planner.reserve,
         need: planner.need(),

@@ -10,6 +10,11 @@ pub struct Pressure {
     free: Option<u32>,
 }
 
+/// Below this a prefix is a trap: one long-lived pod pins sixteen addresses that others need (simulated: at 10 % instead, pods
+/// starve in a tight subnet).
+const NO_PREFIXES: u32 = 350;
+/// Below this an ENI's own address is too dear to save time.
+const NO_ENI_FOR_TIME: u32 = 200;
 /// Below this share of free addresses release becomes quicker.
 const FELT: u32 = 150;
 /// Below this the reserve is one more than its lower level at most.
@@ -33,6 +38,16 @@ impl Pressure {
 
     fn is_below(self, thousandths: u32) -> bool {
         self.free.is_some_and(|free| free < thousandths)
+    }
+
+    /// Whether prefixes may be mixed with single addresses.
+    pub fn has_room_for_prefixes(self) -> bool {
+        !self.is_below(NO_PREFIXES + 1)
+    }
+
+    /// Whether an ENI may be made only because that is quicker.
+    pub fn has_room_for_enis(self) -> bool {
+        !self.is_below(NO_ENI_FOR_TIME + 1)
     }
 
     /// Whether what is too much goes quicker than usual.

@@ -9,6 +9,7 @@ use super::{Knowledge, Pool};
 use crate::action::{Intent, IntentId};
 use crate::address::{Address, AddressState, Block, Tally};
 use crate::attachment::{Attachment, AttachmentKey};
+use crate::budget::Budget;
 use crate::eni::{Eni, EniId};
 use crate::trouble::Troubles;
 
@@ -124,6 +125,11 @@ impl Pool {
     /// What Describe has told.
     pub fn knowledge(&self) -> Knowledge {
         self.knowledge
+    }
+
+    /// What is left of EC2's calls.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// What went wrong lately.

@@ -36,10 +36,7 @@ impl Pool {
             .cloned()
             .ok_or(Violation::NoIntent(id))?;
         let outcome = self.credible(outcome);
-        match &outcome {
-            Outcome::Failed(failure) => self.troubles.note(&intent.action, failure, now),
-            _ => self.troubles.clear(&intent.action),
-        }
+        self.learn(&intent.action, &outcome, now);
         if let Outcome::Failed(failure) = &outcome
             && leaves_doubt(&intent, failure.kind)
         {
@@ -56,6 +53,20 @@ impl Pool {
             }
             outcome => self.succeeded(id, intent, outcome, now),
         }
+    }
+
+    /// Remembers how the call went, for those that follow.
+    fn learn(&mut self, action: &Action, outcome: &Outcome, now: Timestamp) {
+        let Outcome::Failed(failure) = outcome else {
+            self.budget.passed(action.verb(), now);
+            return self.troubles.clear(action);
+        };
+        if failure.kind == FailureKind::Throttled {
+            self.budget.throttled(action.verb(), now);
+        }
+        let primary = (self.enis.values()).find(|eni| eni.ownership == Ownership::Primary);
+        let node = primary.map_or("", |eni| eni.id.0.as_str());
+        self.troubles.note(action, failure, node, now);
     }
 
     /// An answer of Describe without the primary ENI, which is where we run, is no answer.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Intent, IntentId};
 use crate::address::Address;
 use crate::attachment::Attachment;
+use crate::budget::Budget;
 use crate::eni::Eni;
 use crate::pool::{Knowledge, Pool, Violation};
 use crate::trouble::Troubles;
@@ -73,6 +74,7 @@ impl TryFrom<Snapshot> for Pool {
             intents: snapshot.intents,
             knowledge: snapshot.knowledge,
             troubles: Troubles::default(),
+            budget: Budget::default(),
         };
         if let Some(twice) = pool
             .attachments

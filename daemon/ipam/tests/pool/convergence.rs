@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipam::policy::{Need, Policy, Pressure};
-use ipam::{AddressMode, Block, EniId, EniState, Ownership, Reason, Verb};
+use ipam::{Block, EniId, EniState, Layout, Ownership, Reason, Verb};
 
 use crate::cloud::primary_id;
 use crate::node::Node;
@@ -38,7 +38,7 @@ pub fn rests(node: &mut Node) {
 /// A node at rest does nothing but ask what is there, once an hour, and now and then for what it could not have.
 fn only_looks_each_hour(node: &mut Node) {
     // Where single addresses keep an ENI for want of a prefix, one is asked for every ten minutes.
-    let for_want = node.settings.mode == AddressMode::Prefix && !node.cloud.refusals.is_empty();
+    let for_want = node.settings.layout != Layout::Singles && !node.cloud.refusals.is_empty();
     let lacks = !node.plan().reasons.is_empty() || for_want;
     let before = node.started.clone();
     node.run(Duration::from_secs(3500));
@@ -83,7 +83,7 @@ fn holds_what_ec2_says(node: &Node) {
 /// What is held beyond the pods' addresses is what the policy wants, and nothing that could go is still there. Where
 /// something is missing, the plan says why.
 pub fn reserve(node: &Node, reasons: &[Reason]) {
-    let wished = node.settings.mode_on(node.cloud.limits);
+    let wished = node.settings.layout_on(node.cloud.limits);
     let policy = Policy::of(node.settings.targets, wished);
     let wanted = policy.reserve(Need {
         taken: node.pods.len() as u32,
@@ -116,16 +116,16 @@ pub fn reserve(node: &Node, reasons: &[Reason]) {
         }
     }
     let (dispensable, level) = match wished {
-        AddressMode::Prefix => (idle.saturating_sub(policy.idle_prefixes()), wanted.keep),
-        AddressMode::Secondary => (idle, wanted.low),
+        Layout::Prefixes => (idle.saturating_sub(policy.idle_prefixes()), wanted.keep),
+        Layout::Singles | Layout::Hybrid => (idle, wanted.low),
     };
     assert!(
         dispensable == 0 || free < level + 16,
         "{dispensable} prefixes too many beside {free} free of {wanted:?}"
     );
     let reserve = match wished {
-        AddressMode::Prefix => free,
-        AddressMode::Secondary => free - 16 * idle,
+        Layout::Prefixes => free,
+        Layout::Singles | Layout::Hybrid => free - 16 * idle,
     };
     let too_many = reserve > wanted.keep && singles > kept && !policy.is_of_whole_enis();
     assert!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipam::address::AddressState;
 use ipam::explain::{EniWhy, Next, Why};
 use ipam::{
-    Action, AddressMode, Explanation, FailureKind, Limits, PoolSettings, Reason, Timestamp, Verb,
+    Action, Explanation, FailureKind, Layout, Limits, PoolSettings, Reason, Timestamp, Verb,
     explain,
 };
 
@@ -335,7 +335,7 @@ fn what_ec2_alone_knows_or_does_not_show_is_told() {
 #[test]
 fn pods_pin_their_prefix() {
     let settings = PoolSettings {
-        mode: AddressMode::Prefix,
+        layout: Layout::Prefixes,
         ..PoolSettings::default()
     };
     let mut node = Node::on(Cloud::new(M5_LARGE, large_subnet(), 0, 7), settings);

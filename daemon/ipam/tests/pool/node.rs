@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipam::action::{Described, DescribedEni};
 use ipam::{
     Action, Attachment, AttachmentKey, Demand, Eni, EniId, EniState, Event, Failure, FailureKind,
-    History, IntentId, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings,
+    History, IntentId, Layout, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings,
     Snapshot, Subnet, Timestamp, Verb, View, plan,
 };
 
@@ -72,9 +72,14 @@ pub struct Node {
 }
 
 impl Node {
+    /// A node with single addresses that has just been started.
     pub fn new(limits: Limits, secondary: usize, seed: u64) -> Self {
         let cloud = Cloud::new(limits, small_subnet(), secondary, seed);
-        Self::on(cloud, PoolSettings::default())
+        let settings = PoolSettings {
+            layout: Layout::Singles,
+            ..PoolSettings::default()
+        };
+        Self::on(cloud, settings)
     }
 
     /// A node of this cloud that has just been started.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipam::policy::WarmTargets;
-use ipam::{AddressMode, FailureKind};
+use ipam::{FailureKind, Layout};
 use proptest::prelude::*;
 
 use crate::node::{End, Node};
@@ -28,7 +28,7 @@ pub enum Op {
     OthersGive(usize),
     Fragment(usize),
     Reconfigure {
-        mode: AddressMode,
+        layout: Layout,
         targets: WarmTargets,
         done: u64,
     },
@@ -53,11 +53,11 @@ impl Op {
             Self::OthersGive(count) => node.cloud.others_give(count),
             Self::Fragment(spared) => node.cloud.fragment(spared),
             Self::Reconfigure {
-                mode,
+                layout,
                 targets,
                 done,
             } => {
-                node.settings.mode = mode;
+                node.settings.layout = layout;
                 node.settings.targets = targets;
                 node.crash(done, true);
             }
@@ -88,8 +88,8 @@ fn refusal() -> impl Strategy<Value = FailureKind> {
     ])
 }
 
-pub fn mode() -> impl Strategy<Value = AddressMode> {
-    prop::sample::select(vec![AddressMode::Secondary, AddressMode::Prefix])
+pub fn layout() -> impl Strategy<Value = Layout> {
+    prop::sample::select(vec![Layout::Singles, Layout::Prefixes, Layout::Hybrid])
 }
 
 /// Mostly none, as it should be; else such as a small node can meet.
@@ -137,8 +137,8 @@ pub fn anything() -> BoxedStrategy<Op> {
         2 => (1usize..40).prop_map(Op::OthersTake),
         2 => (1usize..40).prop_map(Op::OthersGive),
         1 => (0usize..3).prop_map(Op::Fragment),
-        1 => (mode(), targets(), any::<u64>())
-            .prop_map(|(mode, targets, done)| Op::Reconfigure { mode, targets, done }),
+        1 => (layout(), targets(), any::<u64>())
+            .prop_map(|(layout, targets, done)| Op::Reconfigure { layout, targets, done }),
         1 => (prop::sample::select(vec!["interface", "trunk", "efa-only"]), any::<bool>())
             .prop_map(|(kind, tagged)| Op::Foreign(kind, tagged)),
         1 => index().prop_map(Op::ForeignLeaves),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipam::policy::WarmTargets;
-use ipam::{AddressMode, Limits, PoolSettings};
+use ipam::{Layout, Limits, PoolSettings};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -12,7 +12,7 @@ use crate::cloud::{Cloud, large_subnet, small_subnet};
 use crate::convergence;
 use crate::explain;
 use crate::node::Node;
-use crate::operations::{anything, mode, ordinary, targets};
+use crate::operations::{anything, layout, ordinary, targets};
 
 /// Small, so that everything is full soon: 4 ENIs of 5 addresses in a subnet of 59, or of 251.
 const SMALL: Limits = Limits {
@@ -34,7 +34,7 @@ struct Kind {
     seed: u64,
     /// Addresses that the primary has already.
     found: usize,
-    mode: AddressMode,
+    layout: Layout,
     targets: WarmTargets,
     large: bool,
     xen: bool,
@@ -52,7 +52,7 @@ impl Kind {
             small_subnet()
         };
         let settings = PoolSettings {
-            mode: self.mode,
+            layout: self.layout,
             targets: self.targets,
             ..PoolSettings::default()
         };
@@ -65,15 +65,15 @@ fn kind() -> impl Strategy<Value = Kind> {
     let all = (
         any::<u64>(),
         0usize..5,
-        mode(),
+        layout(),
         targets(),
         any::<bool>(),
         xen,
     );
-    all.prop_map(|(seed, found, mode, targets, large, xen)| Kind {
+    all.prop_map(|(seed, found, layout, targets, large, xen)| Kind {
         seed,
         found,
-        mode,
+        layout,
         targets,
         large,
         xen,
@@ -83,7 +83,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 /// A node with prefixes and berth's own reserve.
 fn prefixed(seed: u64) -> Node {
     let settings = PoolSettings {
-        mode: AddressMode::Prefix,
+        layout: Layout::Prefixes,
         ..PoolSettings::default()
     };
     Node::on(Cloud::new(ROOMY, large_subnet(), 0, seed), settings)

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use ipam::policy::WarmTargets;
-use ipam::{AddressMode, Limits, PoolSettings};
+use ipam::{Layout, Limits, PoolSettings};
 
 use crate::cloud::{Cloud, large_subnet};
 use crate::documents::{self, Holdings, Row, T3_SMALL, warm_addresses, warm_enis, warm_prefixes};
 use crate::node::Node;
 
 /// A node with these targets whose `pods` run.
-fn with_pods(limits: Limits, mode: AddressMode, targets: WarmTargets, pods: u32) -> Node {
+fn with_pods(limits: Limits, layout: Layout, targets: WarmTargets, pods: u32) -> Node {
     let settings = PoolSettings {
-        mode,
+        layout,
         targets,
         ..PoolSettings::default()
     };
@@ -45,8 +45,8 @@ fn holding(enis: usize, slots: usize, unused: usize) -> Holdings {
 }
 
 /// The row holds as soon as all pods run, and ten minutes later.
-fn check(mode: AddressMode, (limits, targets, pods, held): Row) -> Node {
-    let mut node = with_pods(limits, mode, targets, pods);
+fn check(layout: Layout, (limits, targets, pods, held): Row) -> Node {
+    let mut node = with_pods(limits, layout, targets, pods);
     assert_eq!(holdings(&node), held, "{pods} pods, {targets:?}");
     node.run(Duration::from_secs(600));
     assert_eq!(holdings(&node), held, "{pods} pods, {targets:?}, later");
@@ -57,21 +57,21 @@ fn check(mode: AddressMode, (limits, targets, pods, held): Row) -> Node {
 #[test]
 fn single_addresses() {
     for row in documents::SINGLE_ADDRESSES {
-        check(AddressMode::Secondary, row);
+        check(Layout::Singles, row);
     }
 }
 
 #[test]
 fn prefixes() {
     for row in documents::PREFIXES {
-        check(AddressMode::Prefix, row);
+        check(Layout::Prefixes, row);
     }
 }
 
 #[test]
 fn incidents() {
     for (row, with_primaries) in documents::INCIDENTS {
-        let node = check(AddressMode::Secondary, row);
+        let node = check(Layout::Singles, row);
         let held = holdings(&node);
         assert_eq!(held.slots + held.enis, with_primaries);
     }
@@ -79,19 +79,15 @@ fn incidents() {
 
 #[test]
 fn what_the_pods_leave_goes_down_to_the_target() {
-    let prefix = AddressMode::Prefix;
+    let prefix = Layout::Prefixes;
     let rows = [
-        (
-            AddressMode::Secondary,
-            warm_addresses(2, 5),
-            holding(2, 5, 5),
-        ),
-        (AddressMode::Secondary, warm_enis(1), holding(1, 3, 3)),
+        (Layout::Singles, warm_addresses(2, 5), holding(2, 5, 5)),
+        (Layout::Singles, warm_enis(1), holding(1, 3, 3)),
         (prefix, warm_prefixes(1), holding(1, 1, 16)),
         (prefix, warm_addresses(7, 20), holding(1, 2, 32)),
     ];
-    for (mode, targets, held) in rows {
-        let mut node = with_pods(T3_SMALL, mode, targets, 9);
+    for (layout, targets, held) in rows {
+        let mut node = with_pods(T3_SMALL, layout, targets, 9);
         while !node.pods.is_empty() {
             node.remove(0, Duration::from_secs(1));
         }
@@ -102,14 +98,14 @@ fn what_the_pods_leave_goes_down_to_the_target() {
 
 #[test]
 fn a_floor_alone_starves_no_pod() {
-    let node = with_pods(T3_SMALL, AddressMode::Secondary, warm_addresses(0, 2), 5);
+    let node = with_pods(T3_SMALL, Layout::Singles, warm_addresses(0, 2), 5);
     assert_eq!((node.pods.len(), holdings(&node)), (5, holding(2, 5, 0)));
 }
 
 #[test]
 fn a_target_of_prefixes_is_met_when_blocks_open() {
     let settings = PoolSettings {
-        mode: AddressMode::Prefix,
+        layout: Layout::Prefixes,
         targets: warm_prefixes(1),
         ..PoolSettings::default()
     };

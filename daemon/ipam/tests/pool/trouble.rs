@@ -24,7 +24,7 @@ fn table(at: Timestamp) -> Vec<(FailureKind, Reason, [u64; 2])> {
     };
     let full = Reason::SubnetFull;
     vec![
-        (FailureKind::SubnetFull, full, [2_000, 4_000]),
+        (FailureKind::SubnetFull, full, [1_000, 2_000]),
         (
             FailureKind::Throttled,
             Reason::Throttled { until },
@@ -76,10 +76,22 @@ fn a_refused_assign_says_why_and_is_made_again_later_and_later() {
         node.ask(4);
         for (turn, wait) in waits.into_iter().enumerate() {
             node.end_the(Verb::Assign, End::Refuse(kind));
+            // Some are spread over the second half of their wait, node by node.
+            let trouble = node.pool.troubles().last(Verb::Assign);
+            let spread = trouble.filter(|trouble| trouble.failures as usize == turn + 1);
+            let again = match kind {
+                FailureKind::Throttled | FailureKind::SubnetFull => spread.unwrap().until,
+                _ => node.now.after(Duration::from_millis(wait)),
+            };
+            let rest = again.since(node.now).as_millis() as u64;
+            assert!((wait / 2..=wait).contains(&rest), "{kind:?}: {rest} ms");
+            let reason = match &reason {
+                Reason::Throttled { .. } => Reason::Throttled { until: again },
+                reason => reason.clone(),
+            };
             let told = &node.last_plan.reasons;
             assert!(turn > 0 || told.contains(&reason), "{kind:?}: {told:?}");
             assert!(!node.under_way().contains(&Verb::Assign), "{kind:?}");
-            let again = node.now.after(Duration::from_millis(wait));
             while node.now < again {
                 let wake = node.last_plan.wake_at.expect("a wake-up");
                 assert!(wake <= again, "{kind:?}: sleeps too long");

@@ -132,7 +132,9 @@ impl Node {
             kernel.add_link(eni.mac.parse().unwrap());
         }
         tokio::spawn(plug(cloud.links(), kernel.clone()));
-        let settings: HashMap<&str, &str> = settings.iter().copied().collect();
+        // Most tests count the single addresses of an ENI.
+        let singles = ("ENABLE_PREFIX_DELEGATION", "false");
+        let settings: HashMap<&str, &str> = [singles].iter().chain(settings).copied().collect();
         Self {
             cloud,
             kernel,

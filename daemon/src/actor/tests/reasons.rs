@@ -99,6 +99,7 @@ async fn an_add_that_gets_no_address_says_why() {
         sleep(10 * SECOND).await;
         let report = node.report().await;
         let prefix = format!("{}: ", case.reason);
+        assert_eq!(report.waiting.len(), 1, "{name}");
         let waiting = &report.waiting[0].reason;
         assert!(waiting.starts_with(&prefix), "{name}: {waiting}");
         let reasons = &report.reasons;
@@ -168,8 +169,9 @@ async fn denied_and_throttled_calls_are_not_hammered() {
             add.abort();
         }
         let calls = node.cloud.count(ASSIGN) - before;
+        // Where pods wait, each 4 to 8 s once it has failed a few times.
         assert!(
-            (2..=8).contains(&calls),
+            (2..=18).contains(&calls),
             "{calls} calls in a minute: {kind:?}"
         );
     }

@@ -3,7 +3,7 @@
 //! have them (aws/amazon-vpc-cni-k8s, pkg/ipamd/ipamd.go and datastore/data_store.go, 1.23).
 
 use ipam::address::PREFIX_ADDRESSES;
-use ipam::{AddressMode, Limits, PoolSettings};
+use ipam::{AddressMode, Layout, Limits, PoolSettings};
 
 use crate::rivals::store::Stock;
 
@@ -38,7 +38,10 @@ impl Targets {
         let targets = settings.targets;
         let allowed = settings.max_eni.filter(|max| *max > 0);
         Self {
-            mode: settings.mode_on(limits),
+            mode: match settings.layout_on(limits) {
+                Layout::Prefixes => AddressMode::Prefix,
+                Layout::Singles | Layout::Hybrid => AddressMode::Secondary,
+            },
             slots_per_eni: limits.slots_per_eni,
             enis: allowed.map_or(limits.enis, |max| max.min(limits.enis)),
             max_pods,

@@ -7,9 +7,12 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::action::{Action, Verb};
-use crate::address::{AddressMode, Block, PREFIX_ADDRESSES};
+use crate::address::{Block, Layout, PREFIX_ADDRESSES};
 use crate::eni::Eni;
 use crate::plan::Planner;
+
+/// So many of its addresses are worth two calls: one that gives a prefix back, one that asks for the others anew.
+const MOST_OF_A_PREFIX: u32 = 9;
 
 /// How much may go.
 struct Spare {
@@ -64,7 +67,7 @@ impl Planner<'_> {
         let mut prefixes = self.idle_prefixes(eni, spare, most);
         // One kind a call: what is not wished any more goes first.
         match self.wished() {
-            AddressMode::Prefix if !addresses.is_empty() => prefixes.clear(),
+            Layout::Prefixes if !addresses.is_empty() => prefixes.clear(),
             _ if !prefixes.is_empty() => addresses.clear(),
             _ => {}
         }
@@ -89,12 +92,13 @@ impl Planner<'_> {
         }
     }
 
-    /// Where single addresses are wished, a prefix makes way for them although some of its addresses are the reserve:
-    /// those are asked for anew.
+    /// Where single addresses may be had instead, a prefix makes way for them although some of its addresses are the
+    /// reserve: those are asked for anew.
     fn worth_a_prefix(&self) -> u32 {
         match self.wished() {
-            AddressMode::Secondary => 1,
-            AddressMode::Prefix => PREFIX_ADDRESSES,
+            Layout::Singles => 1,
+            Layout::Hybrid => MOST_OF_A_PREFIX,
+            Layout::Prefixes => PREFIX_ADDRESSES,
         }
     }
 

@@ -8,7 +8,7 @@ pub fn spread(wait: Duration, salt: &[&[u8]]) -> Duration {
     let half = wait / 2;
     let share = hash(salt) >> 40;
     let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
-    let part = u128::from(nanos) * u128::from(share) >> 24;
+    let part = (u128::from(nanos) * u128::from(share)) >> 24;
     half + Duration::from_nanos(u64::try_from(part).unwrap_or(nanos))
 }
 

@@ -3,26 +3,89 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use ipam::{Action, EniId, EniState, IntentId, Plan, Pool, Snapshot, Verb};
+use ipam::{Action, Eni, EniId, EniState, IntentId, Layout, Plan, Pool, Snapshot, Verb};
 
 use crate::cloud::{members, primary_id};
 use crate::node::Node;
 
-/// Nothing is given back in a plan that asks for something, and no two of its actions contradict each other.
+/// Nothing is given back in a plan that asks for something, nothing that is used or rests, and nothing too young; the same
+/// node gets the same plan.
 pub fn of_plan(node: &Node, plan: &Plan) {
-    let verbs: BTreeSet<Verb> = plan.actions.iter().map(|(_, a)| a.verb()).collect();
-    let asks = verbs.contains(&Verb::Assign) || verbs.contains(&Verb::Create);
+    assert_eq!(node.plan(), *plan, "another plan for the same node");
+    let new = (plan.actions.iter()).filter(|(id, _)| *id >= node.pool.next_intent());
+    let new: Vec<&Action> = new.map(|(_, action)| action).collect();
     // A Create in doubt is repeated to find out what it did, not to ask.
-    let new = plan.actions.iter().any(|(id, a)| {
-        *id >= node.pool.next_intent() && matches!(a.verb(), Verb::Assign | Verb::Create)
-    });
-    assert!(
-        !(asks && new && verbs.contains(&Verb::Unassign)),
-        "asks and gives back: {plan:?}"
-    );
+    let asks = new.iter().any(|action| action.asks_for() > 0);
+    let gives = |action: &&&Action| match action {
+        Action::Unassign { .. } => true,
+        // What drains already goes its way.
+        Action::Detach { eni } => node.pool.eni(eni).is_some_and(Eni::is_ready),
+        _ => false,
+    };
+    let given: Vec<&&Action> = new.iter().filter(gives).collect();
+    assert!(!asks || given.is_empty(), "asks and gives back: {plan:?}");
+    given
+        .iter()
+        .for_each(|action| gives_only_free(node, action));
+    gives_only_old(node, &new);
     if let Some(wake) = plan.wake_at {
         assert!(wake > node.now, "woken in the past: {plan:?}");
     }
+}
+
+/// When nothing is left to do, nothing is the next time, and nothing is remembered otherwise.
+pub fn of_rest(node: &Node, plan: &Plan) {
+    assert_eq!(node.plan(), *plan, "another plan although nothing happened");
+}
+
+/// Neither an address of a pod nor one that rests goes back, by whatever action.
+fn gives_only_free(node: &Node, action: &Action) {
+    for (ip, address) in node.pool.addresses().filter(|(_, a)| a.is_held()) {
+        let goes = match action {
+            Action::Unassign {
+                addresses,
+                prefixes,
+                ..
+            } => addresses.contains(&ip) || prefixes.iter().any(|prefix| prefix.contains(&ip)),
+            Action::Detach { eni } => address.eni == *eni,
+            _ => false,
+        };
+        assert!(!goes || address.is_free(), "{action} takes {address:?}");
+    }
+}
+
+/// Where the subnet has room, no level of surplus goes that is younger than half the age; of a prefix that is exchanged for
+/// single addresses, some may be no surplus at all.
+fn gives_only_old(node: &Node, actions: &[&Action]) {
+    let standing = node.standing();
+    if standing.need.pressure.is_felt() {
+        return;
+    }
+    let old = (standing.levels.iter())
+        .filter(|since| node.now.since(**since) >= standing.patience.along)
+        .count();
+    let (mut singles, mut prefixes_given) = (0, 0);
+    for action in actions {
+        if let Action::Unassign {
+            addresses,
+            prefixes,
+            ..
+        } = action
+        {
+            singles += addresses.len();
+            prefixes_given += prefixes.len();
+        }
+    }
+    let exchanged = match node.settings.layout_on(node.cloud.limits) {
+        Layout::Singles => 15,
+        Layout::Hybrid => 7,
+        Layout::Prefixes => 0,
+    };
+    let needed = (singles + 16 * prefixes_given).saturating_sub(match prefixes_given {
+        0 => 0,
+        _ => exchanged,
+    });
+    assert!(needed <= old, "{needed} go, {old} are old: {standing:?}");
 }
 
 /// Before an action starts.

@@ -12,6 +12,7 @@ mod growth;
 mod invariants;
 mod node;
 mod operations;
+mod planning;
 mod prefixes;
 mod properties;
 mod release;

@@ -9,7 +9,7 @@ use ipam::action::{Described, DescribedEni};
 use ipam::{
     Action, Attachment, AttachmentKey, Demand, Eni, EniId, EniState, Event, Failure, FailureKind,
     History, IntentId, Layout, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings,
-    Snapshot, Subnet, Timestamp, Verb, View, plan,
+    Snapshot, Subnet, Timestamp, Verb, View,
 };
 
 use crate::cloud::{Cloud, primary_id, small_subnet};
@@ -67,7 +67,7 @@ pub struct Node {
     pub last_plan: Plan,
     past: VecDeque<(Timestamp, Vec<DescribedEni>)>,
     saved: String,
-    incarnation: u32,
+    pub incarnation: u32,
     named: u32,
 }
 
@@ -133,10 +133,6 @@ impl Node {
         self.saved = serde_json::to_string(&self.pool.snapshot()).expect("a snapshot is JSON");
     }
 
-    pub fn plan(&self) -> Plan {
-        plan(&self.view(&format!("seed{}", self.incarnation)), self.now)
-    }
-
     /// What a plan depends on.
     pub fn view<'a>(&'a self, token_seed: &'a str) -> View<'a> {
         View {
@@ -163,6 +159,7 @@ impl Node {
             self.last_plan = plan.clone();
             self.history = plan.history.clone();
             if plan.actions.is_empty() {
+                invariants::of_rest(self, &plan);
                 invariants::of_state(self);
                 return;
             }

@@ -92,7 +92,7 @@ fn reserve(reserve: &ReserveNote, now: u64) -> String {
         (deficit, _) => format!("{deficit} missing"),
     };
     page.push_str(&format!(
-        "now: {free} free, {coming} on their way, {wanted} pods without an address: {stand}\n"
+        "now: {stand}; {free} free, {coming} on their way, pods without an address: {wanted}\n"
     ));
     page
 }

@@ -126,7 +126,7 @@ reserve: below 1 free, more are asked for, up to 2; above 2 free, they are given
   a pod came within the last 10 minutes
   the last pod came 3m ago
   it becomes smaller in 7m (22:20:20 UTC) unless a pod comes
-now: 5 free, 0 on their way, 0 pods without an address: 3 too many
+now: 3 too many; 5 free, 0 on their way, pods without an address: 0
 subnet-1 has 40 of 251 addresses left
 
 Pods without an address:

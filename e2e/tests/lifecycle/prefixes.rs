@@ -9,7 +9,7 @@ use e2e::probe::Patience;
 use e2e::probe::sweep::ping_all;
 
 use crate::fixture::{
-    M5_LARGE, RESERVE, add_pods, answer, config, del_pods, eventually, launch, leg, logged,
+    M5_LARGE, RESERVE, SOON, add_pods, answer, config, del_pods, eventually, launch, leg, logged,
     reasons, start,
 };
 
@@ -97,12 +97,13 @@ fn single_addresses_serve_where_the_subnet_is_fragmented_and_the_status_says_so(
     cluster.start_daemons()?;
     let member = &cluster.members[0];
     member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
-    let told = reasons(&member.node)?;
-    assert!(
-        told.iter()
-            .any(|line| line.starts_with("NoContiguousBlock: ")),
-        "{told:?}"
-    );
+    // What a daemon that has just started holds is settled before it knows its node.
+    eventually("the status says so", SOON, || {
+        let told = reasons(&member.node)?;
+        let it = |line: &String| line.starts_with("NoContiguousBlock: ");
+        ensure!(told.iter().any(it), "{told:?}");
+        Ok(())
+    })?;
     let pods = add_pods(member, "single", 5)?;
     answer(member, &pods)?;
     let (enis, singles, prefixes) = held(&cluster, member);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ec2::{Ec2, Ec2Error, Kind};
 use ipam::Subnet;
+use ipam::sight::LOOK_EVERY as EVERY;
 use ipnet::Ipv4Net;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -16,13 +17,6 @@ use crate::degraded::{Degraded, Feature, remedy};
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 
-/// Between two answers. DescribeSubnets has a bucket of 100 calls with 20 a second (EC2 API, "Request throttling"), for
-/// all nodes and other users of the account: 600 nodes take half of it.
-const EVERY: Duration = Duration::from_secs(60);
-/// The same where little is left and the node has a stake in it.
-const CLOSELY: Duration = Duration::from_secs(10);
-/// Little is left below this many of a hundred addresses: some time before plans begin to hold less.
-const LITTLE: u64 = 20;
 /// After a denial: a role does not change by itself.
 const DENIED: Duration = Duration::from_secs(600);
 /// The longest rest of nodes that EC2 throttles: they are too many to ask each minute.
@@ -93,12 +87,10 @@ impl<T: Fn(Option<Subnet>)> SubnetSight<T> {
 
     /// Until the next question: shorter where little is left, as soon as the node is concerned.
     async fn pause(&mut self, subnet: Subnet) {
-        if u64::from(subnet.free) * 100 >= u64::from(subnet.size) * LITTLE {
-            return sleep(jittered(EVERY)).await;
-        }
-        sleep(jittered(CLOSELY)).await;
+        let soonest = subnet.look_after();
+        sleep(jittered(soonest)).await;
         tokio::select! {
-            () = sleep(jittered(EVERY).saturating_sub(CLOSELY)) => {}
+            () = sleep(jittered(EVERY).saturating_sub(soonest)) => {}
             Ok(_) = self.concerned.wait_for(|concerned| *concerned) => {}
         }
     }
@@ -222,7 +214,7 @@ mod tests {
         let unconcerned = calls_in(10 * EVERY).await;
         assert!((6..=15).contains(&unconcerned), "{unconcerned}");
         it.concerned.send_replace(true);
-        let soon = calls_in(CLOSELY * 5 / 4).await;
+        let soon = calls_in(EVERY / 4).await;
         assert!(soon >= 1, "{soon}");
         let concerned = calls_in(10 * EVERY).await;
         assert!((45..=85).contains(&concerned), "{concerned}");

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ipam::sight::LOOK_EVERY;
 use ipam::{
     Attachment, AttachmentKey, Demand, EniId, Event, History, Limits, PodInterface, Pool,
     PoolSettings, Returning, Subnet, Timestamp, View,
@@ -16,16 +17,13 @@ use crate::scenario;
 /// How long an ADD waits (BERTH_ADD_WAIT_SECONDS).
 const ADD_WAIT: Duration = Duration::from_secs(20);
 
-/// How often the subnet is looked at, as in berthd.
-const LOOK_EACH: Duration = Duration::from_secs(60);
-
 /// A node's pool.
 pub struct Berth {
     pool: Pool,
     history: History,
     limits: Limits,
     settings: PoolSettings,
-    /// How long after its boot it looks at its subnet for the second time, and from then on each minute.
+    /// How long after its boot it looks at its subnet for the second time.
     first_look: Duration,
     subnet_size: u32,
     subnet: Option<Subnet>,
@@ -33,7 +31,12 @@ pub struct Berth {
     bound: BTreeSet<PodId>,
     waiting: VecDeque<Waiting>,
     gave_up: Returning<PodId>,
+    /// When the next look is due, whatever the subnet is like.
     look_at: Option<Timestamp>,
+    /// When a nearly full subnet is looked at again, if this node has a stake in it.
+    closer_look_at: Option<Timestamp>,
+    /// Whether it needs addresses or could give some.
+    concerned: bool,
     /// When the last plan wants to be made again.
     plan_at: Option<Timestamp>,
 }
@@ -52,13 +55,15 @@ impl Berth {
             history: History::default(),
             limits: node.limits,
             settings: PoolSettings::default(),
-            first_look: between(&mut random, Duration::ZERO, LOOK_EACH),
+            first_look: between(&mut random, Duration::ZERO, LOOK_EVERY),
             subnet_size: 0,
             subnet: None,
             bound: BTreeSet::new(),
             waiting: VecDeque::new(),
             gave_up: Returning::default(),
             look_at: None,
+            closer_look_at: None,
+            concerned: false,
             plan_at: None,
         }
     }
@@ -97,11 +102,13 @@ impl Berth {
                 self.apply(Event::Finished { id, outcome, now }, turn);
             }
             Input::Subnet { free } => {
-                let seen = Some(Subnet {
+                let seen = Subnet {
                     free,
                     size: self.subnet_size,
-                });
-                return std::mem::replace(&mut self.subnet, seen) != seen;
+                };
+                let soonest = seen.look_after();
+                self.closer_look_at = (soonest < LOOK_EVERY).then(|| turn.now.after(soonest));
+                return self.subnet.replace(seen) != Some(seen);
             }
             Input::Range { .. } | Input::Woken => return false,
         }
@@ -152,6 +159,7 @@ impl Berth {
             token_seed: "berth",
         };
         let plan = ipam::plan(&view, turn.now);
+        self.concerned = ipam::standing(&view, turn.now).is_concerned();
         self.plan_at = plan.wake_at;
         self.history = plan.history;
         for (id, action) in plan.actions {
@@ -166,17 +174,23 @@ impl Berth {
         }
     }
 
-    /// Looks at the subnet each minute.
+    /// When the subnet is looked at next: as in berthd, but without its jitter after the first look.
+    fn next_look(&self) -> Option<Timestamp> {
+        let closer = self.closer_look_at.filter(|_| self.concerned);
+        closer.into_iter().chain(self.look_at).min()
+    }
+
     fn look(&mut self, turn: &mut Turn) {
-        if self.look_at.is_some_and(|at| at <= turn.now) {
-            self.look_at = Some(turn.now.after(LOOK_EACH));
+        if self.next_look().is_some_and(|at| at <= turn.now) {
+            self.look_at = Some(turn.now.after(LOOK_EVERY));
+            self.closer_look_at = None;
             turn.outputs.push(Output::LookAtSubnet);
         }
     }
 
     fn wake(&self) -> Option<Timestamp> {
         let ends = self.waiting.front().map(|waiting| waiting.deadline);
-        [self.plan_at, self.look_at, ends, self.gave_up.next()]
+        [self.plan_at, self.next_look(), ends, self.gave_up.next()]
             .into_iter()
             .flatten()
             .min()

@@ -23,6 +23,7 @@ pub mod pool;
 pub mod reason;
 pub mod returning;
 pub mod settings;
+pub mod sight;
 pub mod time;
 pub mod trouble;
 

@@ -36,7 +36,7 @@ fn rest(verb: Verb, kind: FailureKind) -> (Duration, Duration) {
     let (first, longest) = match kind {
         // EC2 refills a bucket of 100 calls by 5 to 20 a second ("Request throttling for the Amazon EC2 API"): a thousand nodes
         // need minutes for one call each, and few of them may not sleep while it fills.
-        FailureKind::Throttled if verb.serves_pods() => (1_000, 8_000),
+        FailureKind::Throttled if verb.serves_pods() => (1_000, 4_000),
         FailureKind::Throttled => (1_000, 30_000),
         // No pod waits for what is given back; a role that lacks the permission may well lack it on purpose.
         FailureKind::AccessDenied if !verb.serves_pods() => (60_000, 3_600_000),
@@ -237,7 +237,7 @@ mod tests {
                     .map_or(0, |t| t.until.since(now).as_millis() as u64)
             })
             .collect();
-        for (rest, most) in rests.into_iter().zip([1_000, 2_000, 4_000, 8_000, 8_000]) {
+        for (rest, most) in rests.into_iter().zip([1_000, 2_000, 4_000, 4_000, 4_000]) {
             assert!((most / 2..=most).contains(&rest), "{rest} of {most} ms");
         }
         assert!(troubles.blocking(&Action::Describe, now).is_none());

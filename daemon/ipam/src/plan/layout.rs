@@ -39,19 +39,28 @@ impl Portion {
     }
 }
 
+/// Where so few slots are left, pods that come together would fill them before the next call ends.
+const FEW_SLOTS: u32 = 6;
+
 /// Single addresses as long as they leave one slot free: for a prefix, which serves sixteen pods of a later burst. Where
-/// they do not, as few prefixes as it takes for all to fit, or, where a call is dear, as many as serve all at once.
+/// they do not, or few slots are left and two pods came at once, as few prefixes as it takes for all to fit, or, where a
+/// call is dear, as many as serve all at once.
 fn mixed(room: u32, lack: Lack, calls_are_dear: bool) -> Portion {
     let singles = |count| Portion {
         mode: AddressMode::Secondary,
         count,
     };
-    if lack.must < room {
+    let together = lack.must >= 2 && room <= FEW_SLOTS;
+    if lack.must < room && !together {
         return singles(lack.may.min(room - 1));
     }
     let count = match calls_are_dear {
         true => lack.must.div_ceil(PREFIX_ADDRESSES),
-        false => (lack.must - room).div_ceil(PREFIX_ADDRESSES - 1).max(1),
+        false => lack
+            .must
+            .saturating_sub(room)
+            .div_ceil(PREFIX_ADDRESSES - 1)
+            .max(1),
     };
     Portion {
         mode: AddressMode::Prefix,
@@ -124,6 +133,10 @@ mod tests {
             // Room, must, may; what is asked for, also where calls are dear.
             ((29, 1, 3), (Secondary, 3), (Secondary, 3)),
             ((9, 8, 8), (Secondary, 8), (Secondary, 8)),
+            // The next one of a burst would find them full.
+            ((6, 1, 3), (Secondary, 3), (Secondary, 3)),
+            ((6, 2, 4), (Prefix, 1), (Prefix, 1)),
+            ((7, 2, 4), (Secondary, 4), (Secondary, 4)),
             // The reserve alone is worth no prefix.
             ((9, 7, 12), (Secondary, 8), (Secondary, 8)),
             ((9, 9, 11), (Prefix, 1), (Prefix, 1)),

@@ -87,6 +87,39 @@ fn thirty_pods_live_on_one_eni_and_what_they_leave_goes_back_whole() -> anyhow::
     del_pods(b, few)
 }
 
+/// Nothing is set: the default.
+const MIXED: (&str, &str) = (PREFIXES.0, "");
+
+#[test]
+fn by_default_few_pods_get_single_addresses_and_a_burst_a_prefix_besides() -> anyhow::Result<()> {
+    let settings = [MIXED, NO_COOLDOWN];
+    let Some(cluster) = start(config("mixed"), M5_LARGE, 1, &settings)? else {
+        return Ok(());
+    };
+    let member = &cluster.members[0];
+    let mut pods = add_pods(member, "few", 2)?;
+    member.settled(cluster.cloud(), SOON)?;
+    let (enis, singles, prefixes) = held(&cluster, member);
+    assert!((2..=2 + RESERVE).contains(&singles), "{singles}");
+    assert_eq!((enis, prefixes), (1, 0));
+
+    pods.extend(add_pods(member, "burst", 20)?);
+    member.settled(cluster.cloud(), SOON)?;
+    let (enis, singles, prefixes) = held(&cluster, member);
+    assert!(
+        enis == 1 && singles >= 2 && prefixes >= 1,
+        "{enis} {singles} {prefixes}"
+    );
+
+    cluster.members[0].node.kill_daemon()?;
+    cluster.start_daemons()?;
+    let member = &cluster.members[0];
+    answer(member, &pods)?;
+    pods.extend(add_pods(member, "after", 1)?);
+    answer(member, &pods)?;
+    del_pods(member, pods)
+}
+
 #[test]
 fn single_addresses_serve_where_the_subnet_is_fragmented_and_the_status_says_so()
 -> anyhow::Result<()> {
@@ -134,7 +167,7 @@ fn the_mode_is_switched_under_running_pods() -> anyhow::Result<()> {
         return Ok(());
     };
     let mut pods = Vec::new();
-    for (turn, on) in ["true", "false", "true"].into_iter().enumerate() {
+    for (turn, on) in ["true", "false", MIXED.1, "true"].into_iter().enumerate() {
         pods.extend(add_pods(&cluster.members[0], &format!("turn{turn}"), 3)?);
         cluster.members[0].node.stop_daemon(DAEMON_PATIENCE)?;
         cluster.members[0].node.set(PREFIXES.0, on);

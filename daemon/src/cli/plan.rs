@@ -61,19 +61,19 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE", requires = "trace")]
     pub nodes: Option<PathBuf>,
     /// What to compare: berth, aws-default, aws-ip2-min12, aws-ip10, aws-prefix1, cilium8, gke-cidr, or aws-node with
-    /// targets of your own, aws-ip5-min20 say [all]
+    /// targets of your own, aws-ip5-min20 say (default: all)
     #[arg(long = "policy", value_name = "NAME")]
     pub policies: Vec<String>,
-    /// Time between two nodes that join; 0s for all at once [10s]
+    /// Time between two nodes that join; 0s for all at once (default: 10s)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub join_every: Option<Duration>,
-    /// How long the cluster is watched after the last node has joined [30m]
+    /// How long the cluster is watched after the last node has joined (default: 30m)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub settle: Option<Duration>,
-    /// Share of EC2's buckets that other clients of the account use up, 0 to 1 [0]
+    /// Share of EC2's buckets that other clients of the account use up, 0 to 1 (default: 0)
     #[arg(long, value_name = "SHARE")]
     pub others_calls: Option<f64>,
-    /// Decides what is left to chance: the same seed gives the same plan [1]
+    /// Decides what is left to chance: the same seed gives the same plan (default: 1)
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
     /// Print the answer as JSON

@@ -9,7 +9,7 @@
 //! | lives | 10 %: 74 s, median 611 s, 90 %: 7,480 s, 95 %: 16,969 s | log-normal, median 611 s, sigma 1.95 |
 //! | long lives | 1 % beyond 21 hours | 1 %: exponential, mean 8 days |
 //! | pods from before | 27 | 27, to the end |
-//! | CPU | 10.5 cores on average, 3 to 32 | [`CPUS`], 10.5 on average |
+//! | CPU | 10.5 cores on average, 3 to 32 | `CPUS`, 10.5 on average |
 
 use std::f64::consts::TAU;
 use std::time::Duration;

@@ -41,9 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use ipam::{
-    AttachmentKey, EniId, Event, History, Pool, Reason, Returning, Standing, Subnet, Timestamp,
-};
+use ipam::{AttachmentKey, EniId, Event, History, Pool, Reason, Returning, Subnet, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
@@ -107,8 +105,6 @@ pub struct Actor {
     history: History,
     /// How full the subnet is, as far as EC2 tells of it.
     subnet: Option<Subnet>,
-    /// How the node stood against its policy at the last plan.
-    standing: Option<Standing>,
     /// Tells who watches the subnet whether it matters to this node.
     concerned: watch::Sender<bool>,
     /// The pods that had the addresses that rest.

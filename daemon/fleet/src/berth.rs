@@ -159,7 +159,7 @@ impl Berth {
             token_seed: "berth",
         };
         let plan = ipam::plan(&view, turn.now);
-        self.concerned = ipam::standing(&view, turn.now).is_concerned();
+        self.concerned = plan.concerned;
         self.plan_at = plan.wake_at;
         self.history = plan.history;
         for (id, action) in plan.actions {

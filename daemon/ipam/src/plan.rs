@@ -91,11 +91,14 @@ pub struct Plan {
     pub beside: Vec<Reason>,
     /// What the next plan must know of this one's past; lost in a restart, which costs nothing but time.
     pub history: History,
+    /// Whether the node needs addresses, or could give some: then it has a stake in how full its subnet is.
+    pub concerned: bool,
 }
 
 /// What to do now. A satisfied pool has an empty plan.
 pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
     let mut planner = Planner::new(view, now);
+    planner.plan.concerned = planner.is_concerned();
     planner.know();
     planner.live();
     let complete = view.pool.knowledge().complete;

@@ -17,27 +17,15 @@ impl Actor {
     pub(super) fn plan(&mut self) {
         // A deadline that has passed and means nothing any more would wake the actor without end.
         self.wake_at = None;
-        let Some(facts) = self.facts.clone() else {
-            return;
-        };
         if self.stopping.is_some() || !self.recovery.done {
             return;
         }
         let token_seed = format!("{}-{}", self.token_seed, self.ports.clock.wall().as_secs());
-        let view = View {
-            pool: &self.pool,
-            limits: facts.limits(),
-            settings: &self.settings.pool,
-            demand: self.demand(),
-            subnet: self.subnet,
-            history: &self.history,
-            token_seed: &token_seed,
+        let Some(view) = self.view(&token_seed) else {
+            return;
         };
-        let now = self.now();
-        let plan = ipam::plan(&view, now);
-        let standing = ipam::standing(&view, now);
-        let concerned = standing.is_concerned();
-        self.standing = Some(standing);
+        let plan = ipam::plan(&view, self.now());
+        let concerned = plan.concerned;
         self.concerned
             .send_if_modified(|told| std::mem::replace(told, concerned) != concerned);
         self.wake_at = plan.wake_at;
@@ -47,6 +35,19 @@ impl Actor {
         for (id, action) in plan.actions {
             self.begin_action(id, action);
         }
+    }
+
+    /// All that a plan depends on; `None` while the node does not know itself.
+    pub(super) fn view<'a>(&'a self, token_seed: &'a str) -> Option<View<'a>> {
+        Some(View {
+            pool: &self.pool,
+            limits: self.facts.as_ref()?.limits(),
+            settings: &self.settings.pool,
+            demand: self.demand(),
+            subnet: self.subnet,
+            history: &self.history,
+            token_seed,
+        })
     }
 
     fn begin_action(&mut self, id: IntentId, action: Action) {

@@ -105,7 +105,9 @@ impl Actor {
                     .map(|(_, a)| a)
                     .filter(|a| a.is_held()),
             )),
-            reserve: self.standing.as_ref().map(reserve),
+            reserve: self
+                .view(&self.token_seed)
+                .map(|view| reserve(&ipam::standing(&view, self.now()))),
             attachments: self.pool.attachments().map(attachment).collect(),
             waiting: self.waiting_report(),
             expected: self.bound.count(),

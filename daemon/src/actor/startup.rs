@@ -96,7 +96,6 @@ impl Start {
             pool: resumed.pool,
             history: ipam::History::default(),
             subnet: None,
-            standing: None,
             concerned,
             former: BTreeMap::new(),
             facts: resumed.facts,

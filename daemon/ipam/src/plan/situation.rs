@@ -89,6 +89,12 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether the node needs addresses, or could give some.
+    pub(super) fn is_concerned(&self) -> bool {
+        let (reserve, balance) = (self.reserve, self.balance);
+        reserve.surplus(balance) > 0 || reserve.deficit(balance) > 0 || balance.wanted > 0
+    }
+
     /// How full the subnet is: as it was seen last, and as EC2 has said since.
     fn pressure(&mut self) -> Pressure {
         let told = [Verb::Assign, Verb::Create].map(|verb| self.pool().troubles().last(verb));

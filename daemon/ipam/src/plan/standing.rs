@@ -36,11 +36,6 @@ impl Standing {
     pub fn deficit(&self) -> u32 {
         self.reserve.deficit(self.balance)
     }
-
-    /// Whether the node needs addresses, or could give some.
-    pub fn is_concerned(&self) -> bool {
-        self.surplus() > 0 || self.deficit() > 0 || self.balance.wanted > 0
-    }
 }
 
 /// How the node of `view` stands.

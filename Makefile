@@ -6,7 +6,7 @@ BIN := target/berth
 # Where cargo builds; an old program must never be installed in place of a new one.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 # Always this one selection, or cargo compiles the EC2 SDK again for another one.
-DAEMON := --release --workspace --bins --features berthd/aws
+DAEMON := --release --workspace --exclude bench --bins --features berthd/aws
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -45,7 +45,7 @@ e2e: setup build ## only the end-to-end tests: crashes among them (root)
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --release --workspace --bins --features berthd/aws -- -D warnings
+	$(CARGO) clippy $(DAEMON) -- -D warnings
 
 fmt: ## format
 	$(CARGO) fmt --all

@@ -1,0 +1,3 @@
+//! The least that a CNI plugin in Rust can be: connects, sends 500 bytes, reads 400, ends.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `conformance`: tests any CNI plugin binary from outside.
+
+fn main() {}

@@ -6,7 +6,7 @@ BIN := target/berth
 # Where cargo builds; an old program must never be installed in place of a new one.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 # Always this one selection, or cargo compiles the EC2 SDK again for another one.
-DAEMON := --release --workspace --exclude bench --bins --features berthd/aws
+DAEMON := --release --workspace --exclude bench --exclude containerd --bins --features berthd/aws
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -40,7 +40,7 @@ test: setup build ## all tests, end to end included (root)
 	$(CARGO) test --workspace
 
 e2e: setup build ## only the end-to-end tests: crashes among them (root)
-	$(CARGO) test -p e2e
+	$(CARGO) test -p e2e -p containerd
 
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check

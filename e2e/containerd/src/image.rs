@@ -16,6 +16,9 @@ pub const IMAGE: &str = "berth.invalid/busybox:1";
 pub const BUSYBOX: &str = "/bin/busybox";
 
 /// Writes the archive to `path`.
+///
+/// # Errors
+/// busybox is not there, or the archive cannot be written.
 pub fn write(path: &Path) -> anyhow::Result<()> {
     let busybox = fs::read(BUSYBOX).with_context(|| format!("cannot read {BUSYBOX}"))?;
     let layer = layer(&busybox)?;

@@ -10,8 +10,9 @@ use e2e::aftermath::{SOON, eventually};
 use e2e::leftovers::{of_process, reap};
 use e2e::machine::{Process, processes_of};
 
-use crate::fixture::{Bed, LABEL, available};
-use crate::sandbox::{EGRESS, INGRESS, Sandbox, pod, port};
+use containerd::bed::{Bed, LABEL};
+use containerd::installed::available;
+use containerd::sandbox::{EGRESS, INGRESS, Sandbox, pod, port};
 
 /// Set for the process that is to be killed.
 const VICTIM: &str = "BERTH_CRI_VICTIM";

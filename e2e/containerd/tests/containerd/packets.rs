@@ -8,9 +8,9 @@ use e2e::netns::output;
 use e2e::probe::{Patience, tcp};
 use serde_json::Value;
 
-use crate::fixture::{Bed, Worker};
-use crate::sandbox::{EGRESS, INGRESS, Sandbox, at_once, pod, port};
-use crate::traces::OF_A_RUNNING_SANDBOX;
+use containerd::bed::{Bed, Worker};
+use containerd::sandbox::{EGRESS, INGRESS, Sandbox, at_once, pod, port};
+use containerd::traces::OF_A_RUNNING_SANDBOX;
 
 const M5_LARGE: &str = "m5.large";
 /// Where the pods' servers listen.

@@ -9,11 +9,12 @@ use e2e::aftermath::{SOON, eventually};
 use e2e::cluster::DAEMON_PATIENCE;
 use e2e::node::Node;
 
-use crate::cri::messages::PodSandboxConfig;
-use crate::daemon::Containerd;
-use crate::fixture::{Bed, Worker, names};
-use crate::sandbox::{Sandbox, address, answer, at_once, distinct, pod};
-use crate::traces::Kind;
+use containerd::bed::{Bed, Worker};
+use containerd::cri::messages::PodSandboxConfig;
+use containerd::daemon::Containerd;
+use containerd::remains::names;
+use containerd::sandbox::{Sandbox, address, answer, at_once, distinct, pod};
+use containerd::traces::Kind;
 
 const M5_LARGE: &str = "m5.large";
 /// Sandboxes at once in a round.

@@ -1,6 +1,7 @@
 //! Sandboxes as kubelet asks for them: one, or many at once.
 
 use std::net::Ipv4Addr;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,11 +12,11 @@ use e2e::probe::Patience;
 use e2e::probe::sweep::{Leg, ping_all};
 use serde_json::Value;
 
+use crate::bed::Worker;
 use crate::cri::messages::{
     ContainerConfig, ContainerMetadata, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig,
     PodSandboxConfig, PodSandboxMetadata, PortMapping,
 };
-use crate::fixture::Worker;
 use crate::image::IMAGE;
 
 /// Kubernetes' name for what a pod may receive, which the runtime hands to the plugin `bandwidth`.
@@ -24,8 +25,11 @@ pub const INGRESS: &str = "kubernetes.io/ingress-bandwidth";
 pub const EGRESS: &str = "kubernetes.io/egress-bandwidth";
 
 /// A sandbox that runs.
+#[derive(Debug)]
 pub struct Sandbox {
+    /// containerd's name for it.
     pub id: String,
+    /// Its address.
     pub address: Ipv4Addr,
     /// Its network.
     pub netns: Netns,
@@ -35,6 +39,7 @@ pub struct Sandbox {
 }
 
 /// A pod `name` of `worker` without ports and limits.
+#[must_use]
 pub fn pod(worker: Worker<'_>, name: &str) -> PodSandboxConfig {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let uid = format!("{name}-{}", SERIAL.fetch_add(1, Ordering::Relaxed));
@@ -48,12 +53,14 @@ pub fn pod(worker: Worker<'_>, name: &str) -> PodSandboxConfig {
         hostname: name.to_owned(),
         linux: Some(LinuxPodSandboxConfig {
             cgroup_parent: format!("/{}", worker.cgroup()),
+            security_context: None,
         }),
         ..PodSandboxConfig::default()
     }
 }
 
 /// A TCP port of the node that leads to one of the pod.
+#[must_use]
 pub fn port(host: u16, container: u16) -> PortMapping {
     PortMapping {
         container_port: container.into(),
@@ -63,6 +70,9 @@ pub fn port(host: u16, container: u16) -> PortMapping {
 
 impl Sandbox {
     /// RunPodSandbox, and what PodSandboxStatus then says.
+    ///
+    /// # Errors
+    /// containerd refuses, or the sandbox has no network.
     pub fn run(worker: Worker<'_>, config: PodSandboxConfig) -> anyhow::Result<Self> {
         let started = Instant::now();
         let id = worker.cri().run(config.clone())?;
@@ -80,6 +90,9 @@ impl Sandbox {
     }
 
     /// One sandbox for each of `configs`, all at once; all must come up, each with an address of its own.
+    ///
+    /// # Errors
+    /// One did not come up, or shares an address.
     pub fn run_all(
         worker: Worker<'_>,
         configs: Vec<PodSandboxConfig>,
@@ -91,12 +104,18 @@ impl Sandbox {
     }
 
     /// StopPodSandbox and RemovePodSandbox, as kubelet does for a pod that goes.
+    ///
+    /// # Errors
+    /// containerd refuses.
     pub fn end(self, worker: Worker<'_>) -> anyhow::Result<()> {
         worker.cri().stop(&self.id)?;
         worker.cri().remove(&self.id)
     }
 
     /// The same for many, all at once.
+    ///
+    /// # Errors
+    /// As [`Sandbox::end`].
     pub fn end_all(worker: Worker<'_>, sandboxes: Vec<Self>) -> anyhow::Result<()> {
         at_once(sandboxes, |sandbox| sandbox.end(worker))
             .into_iter()
@@ -104,6 +123,9 @@ impl Sandbox {
     }
 
     /// Starts a container in it that runs a program of busybox, and returns its id.
+    ///
+    /// # Errors
+    /// containerd refuses.
     pub fn container(
         &self,
         worker: Worker<'_>,
@@ -134,6 +156,9 @@ fn namespace(info: &Value) -> Option<String> {
 }
 
 /// The address that containerd reports for a sandbox, which must be ready.
+///
+/// # Errors
+/// It is not, or has none.
 pub fn address(worker: Worker<'_>, id: &str) -> anyhow::Result<Ipv4Addr> {
     let status = worker.cri().status(id)?.status.context("no status")?;
     ensure!(status.state == 0, "sandbox {id} is not ready");
@@ -143,6 +168,9 @@ pub fn address(worker: Worker<'_>, id: &str) -> anyhow::Result<Ipv4Addr> {
 }
 
 /// Whether each has an address of its own.
+///
+/// # Errors
+/// Two share one.
 pub fn distinct<'a>(sandboxes: impl IntoIterator<Item = &'a Sandbox>) -> anyhow::Result<()> {
     let mut addresses: Vec<_> = sandboxes.into_iter().map(|one| one.address).collect();
     addresses.sort();
@@ -156,6 +184,9 @@ pub fn distinct<'a>(sandboxes: impl IntoIterator<Item = &'a Sandbox>) -> anyhow:
 }
 
 /// Pings between the node and each of its sandboxes, both ways.
+///
+/// # Errors
+/// One does not answer.
 pub fn answer<'a>(
     worker: Worker<'_>,
     sandboxes: impl IntoIterator<Item = &'a Sandbox>,
@@ -182,7 +213,7 @@ pub fn at_once<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) ->
             .collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().expect("a thread panicked"))
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     })
 }

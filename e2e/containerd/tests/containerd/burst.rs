@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::fixture::Bed;
-use crate::sandbox::{Sandbox, answer, pod};
+use containerd::bed::Bed;
+use containerd::sandbox::{Sandbox, answer, pod};
 
 /// 4 ENIs with 14 secondary addresses each: the sandboxes need three of them.
 const M5_XLARGE: &str = "m5.xlarge";

@@ -30,6 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 const EXEC_SECONDS: i64 = 60;
 
 /// A connection to one containerd; it comes again by itself after a restart.
+#[derive(Debug)]
 pub struct Cri {
     channel: Channel,
     runtime: Runtime,
@@ -37,6 +38,9 @@ pub struct Cri {
 
 impl Cri {
     /// A client of the socket at `path`, which may not be there yet.
+    ///
+    /// # Errors
+    /// The path is none, or there are no threads to be had.
     pub fn new(path: &Path) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let entered = runtime.enter();
@@ -45,7 +49,10 @@ impl Cri {
         Ok(Self { channel, runtime })
     }
 
-    /// Whether runtime and network are ready; says what is not.
+    /// Whether runtime and network are ready.
+    ///
+    /// # Errors
+    /// One is not, and which.
     pub fn ready(&self) -> anyhow::Result<()> {
         let answer: StatusResponse = self.call("Status", Empty {}, TIMEOUT)?;
         let conditions = answer.status.context("no status")?.conditions;
@@ -62,27 +69,48 @@ impl Cri {
     }
 
     /// Runs a sandbox and returns its id.
+    ///
+    /// # Errors
+    /// As all the others here: containerd's own words, with the method's name.
     pub fn run(&self, config: PodSandboxConfig) -> anyhow::Result<String> {
+        self.run_by("", config)
+    }
+
+    /// The same by a runtime handler; the empty one is the default.
+    ///
+    /// # Errors
+    /// As [`Cri::run`].
+    pub fn run_by(&self, handler: &str, config: PodSandboxConfig) -> anyhow::Result<String> {
         let request = RunPodSandboxRequest {
             config: Some(config),
+            runtime_handler: handler.to_owned(),
         };
         let answer: PodSandboxId = self.call("RunPodSandbox", request, RUN_TIMEOUT)?;
         Ok(answer.pod_sandbox_id)
     }
 
     /// Stops a sandbox: its containers and its network.
+    ///
+    /// # Errors
+    /// As [`Cri::run`].
     pub fn stop(&self, id: &str) -> anyhow::Result<()> {
         let _: Empty = self.call("StopPodSandbox", sandbox(id), TIMEOUT)?;
         Ok(())
     }
 
     /// Removes a sandbox, stopped or not.
+    ///
+    /// # Errors
+    /// As [`Cri::run`].
     pub fn remove(&self, id: &str) -> anyhow::Result<()> {
         let _: Empty = self.call("RemovePodSandbox", sandbox(id), TIMEOUT)?;
         Ok(())
     }
 
     /// What is known of a sandbox, containerd's own details included.
+    ///
+    /// # Errors
+    /// As [`Cri::run`].
     pub fn status(&self, id: &str) -> anyhow::Result<PodSandboxStatusResponse> {
         let request = PodSandboxStatusRequest {
             pod_sandbox_id: id.to_owned(),
@@ -92,12 +120,18 @@ impl Cri {
     }
 
     /// The ids of all sandboxes, stopped ones included.
+    ///
+    /// # Errors
+    /// As [`Cri::run`].
     pub fn sandboxes(&self) -> anyhow::Result<Vec<String>> {
         let answer: ListPodSandboxResponse = self.call("ListPodSandbox", Empty {}, TIMEOUT)?;
         Ok(answer.items.into_iter().map(|item| item.id).collect())
     }
 
     /// Creates and starts a container in a sandbox and returns its id.
+    ///
+    /// # Errors
+    /// As [`Cri::run`].
     pub fn start(
         &self,
         id: &str,
@@ -115,6 +149,9 @@ impl Cri {
     }
 
     /// Runs a program in a container to its end and returns what it printed.
+    ///
+    /// # Errors
+    /// As [`Cri::run`]; or the program failed.
     pub fn exec(&self, container: &str, command: &[&str]) -> anyhow::Result<String> {
         let request = ExecSyncRequest {
             container_id: container.to_owned(),

@@ -7,21 +7,9 @@
 
 #[path = "containerd/burst.rs"]
 mod burst;
-#[path = "containerd/cri.rs"]
-mod cri;
-#[path = "containerd/daemon.rs"]
-mod daemon;
-#[path = "containerd/fixture.rs"]
-mod fixture;
-#[path = "containerd/image.rs"]
-mod image;
 #[path = "containerd/killed.rs"]
 mod killed;
 #[path = "containerd/packets.rs"]
 mod packets;
 #[path = "containerd/restarts.rs"]
 mod restarts;
-#[path = "containerd/sandbox.rs"]
-mod sandbox;
-#[path = "containerd/traces.rs"]
-mod traces;

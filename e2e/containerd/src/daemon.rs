@@ -23,23 +23,40 @@ const SOCKET: &str = "/run/containerd/containerd.sock";
 pub const RESULTS: &str = "/var/lib/cni/results";
 /// Where containerd makes the namespaces of its sandboxes (`/var/run` is a link to /run).
 pub const SANDBOXES: &str = "/run/netns";
-/// The plugins and the list of this machine; /etc and /opt are the outside's.
+/// The plugins of this machine; /etc and /opt are the outside's.
 pub const CNI_BIN: &str = "/run/cni/bin";
+/// Where the default network's list is.
 pub const CNI_CONF: &str = "/run/cni/net.d";
 /// What to expect of a containerd that starts, stops, or reads its configuration on a busy machine.
 const PATIENCE: Duration = DAEMON_PATIENCE;
 
+/// Where the list of a runtime handler's own network is.
+#[must_use]
+pub fn list_dir(handler: &str) -> String {
+    format!("/run/cni/{handler}.d")
+}
+
 /// A running containerd; ends when dropped, while its shims end with the machine.
+#[derive(Debug)]
 pub struct Containerd {
     child: Child,
     log: PathBuf,
 }
 
 impl Containerd {
-    /// Starts one in `machine` and waits until it answers, with the network ready. `dir` gets configuration and log.
-    pub fn start(machine: &Machine, dir: &Path, cri: &Cri) -> anyhow::Result<Self> {
+    /// Starts one in `machine` and waits until it answers, with the network ready. `dir` gets configuration and log;
+    /// each of `handlers` is a runtime handler with a network of its own.
+    ///
+    /// # Errors
+    /// It cannot be started, ends, or is not ready in time.
+    pub fn start(
+        machine: &Machine,
+        dir: &Path,
+        handlers: &[&str],
+        cri: &Cri,
+    ) -> anyhow::Result<Self> {
         let config = dir.join("containerd.toml");
-        fs::write(&config, configuration())?;
+        fs::write(&config, configuration(handlers))?;
         let log = dir.join("containerd.log");
         let file = OpenOptions::new().create(true).append(true).open(&log)?;
         let mut command = Command::new("containerd");
@@ -72,6 +89,9 @@ impl Containerd {
     }
 
     /// `kill -9`.
+    ///
+    /// # Errors
+    /// It had ended by itself.
     pub fn kill(mut self) -> anyhow::Result<()> {
         ensure!(self.child.try_wait()?.is_none(), "containerd had ended");
         self.child.kill()?;
@@ -80,6 +100,9 @@ impl Containerd {
     }
 
     /// SIGTERM, as `systemctl stop`.
+    ///
+    /// # Errors
+    /// It does not end in time.
     pub fn stop(mut self) -> anyhow::Result<()> {
         kill(
             Pid::from_raw(i32::try_from(self.child.id())?),
@@ -94,6 +117,7 @@ impl Containerd {
     }
 
     /// Its process id, as the outside knows it.
+    #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -108,11 +132,17 @@ impl Drop for Containerd {
 }
 
 /// A client of the containerd of `machine`.
+///
+/// # Errors
+/// As [`Cri::new`].
 pub fn client(machine: &Machine) -> anyhow::Result<Cri> {
     Cri::new(&machine.path(SOCKET))
 }
 
 /// Gives the containerd of `machine` the tests' image, through an archive in `dir`.
+///
+/// # Errors
+/// It cannot be made, or `ctr` does not take it.
 pub fn import_image(machine: &Machine, dir: &Path) -> anyhow::Result<()> {
     let archive = dir.join("image.tar");
     image::write(&archive)?;
@@ -128,9 +158,9 @@ pub fn import_image(machine: &Machine, dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What differs from the defaults: no plugin that this test does not need, the image, the plugins' places, and
+/// What differs from the defaults: no plugin that is not needed here, the image, the CNI plugins' places, `handlers`, and
 /// `restrict_oom_score_adj`, without which a sandbox wants CAP_SYS_RESOURCE, which containers seldom have.
-fn configuration() -> String {
+fn configuration(handlers: &[&str]) -> String {
     let unused = [
         "snapshotter.v1.aufs",
         "snapshotter.v1.btrfs",
@@ -143,6 +173,7 @@ fn configuration() -> String {
         .iter()
         .map(|plugin| format!("\"io.containerd.{plugin}\""))
         .collect();
+    let handlers: String = handlers.iter().map(|name| handler(name)).collect();
     format!(
         r#"version = 2
 disabled_plugins = [{unused}]
@@ -160,7 +191,20 @@ SystemdCgroup = false
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{CNI_BIN}"
 conf_dir = "{CNI_CONF}"
-"#,
+{handlers}"#,
         unused = unused.join(", ")
+    )
+}
+
+/// runc once more, with a network of its own.
+fn handler(name: &str) -> String {
+    format!(
+        r#"[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}]
+runtime_type = "io.containerd.runc.v2"
+cni_conf_dir = "{dir}"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{name}.options]
+SystemdCgroup = false
+"#,
+        dir = list_dir(name)
     )
 }

@@ -1,7 +1,9 @@
-//! The messages of the container runtime interface that the tests send and read, with the fields that they need.
+//! The messages of the container runtime interface that are sent and read here, with the fields that they need.
 //!
 //! Names and numbers are those of `runtime.v1` in Kubernetes' cri-api (`pkg/apis/runtime/v1/api.proto`). Written by
 //! hand, since generated ones would need protoc at build time; what is left out here is skipped when it is received.
+
+#![allow(missing_docs)] // the fields' documentation is cri-api's
 
 use std::collections::BTreeMap;
 
@@ -16,10 +18,28 @@ pub struct PortMapping {
     pub host_port: i32,
 }
 
+/// `NamespaceOption.network`: 0 is a namespace of the pod's own, [`NODE`] the node's.
+#[derive(Clone, PartialEq, Message)]
+pub struct NamespaceOption {
+    #[prost(int32, tag = "1")]
+    pub network: i32,
+}
+
+/// `NamespaceMode.NODE`: what a pod with `hostNetwork` asks for.
+pub const NODE: i32 = 2;
+
+#[derive(Clone, PartialEq, Message)]
+pub struct LinuxSandboxSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub namespace_options: Option<NamespaceOption>,
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub struct LinuxPodSandboxConfig {
     #[prost(string, tag = "1")]
     pub cgroup_parent: String,
+    #[prost(message, optional, tag = "2")]
+    pub security_context: Option<LinuxSandboxSecurityContext>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -52,6 +72,8 @@ pub struct PodSandboxConfig {
 pub struct RunPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
     pub config: Option<PodSandboxConfig>,
+    #[prost(string, tag = "2")]
+    pub runtime_handler: String,
 }
 
 /// Also the answer to RunPodSandbox: both have the one field.

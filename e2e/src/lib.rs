@@ -11,7 +11,7 @@ pub mod demo;
 pub mod leftovers;
 pub mod machine;
 pub mod mock;
-pub mod netns;
 pub mod node;
 pub mod probe;
-pub mod runtime;
+
+pub use conformance::{netns, runtime};

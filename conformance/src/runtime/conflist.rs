@@ -33,6 +33,14 @@ impl Version {
             Self::V1_1_0 => "1.1.0",
         }
     }
+
+    /// The version of exactly this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|version| version.as_str() == name)
+    }
 }
 
 impl fmt::Display for Version {
@@ -100,10 +108,8 @@ impl Conflist {
         let wanted = raw["cniVersion"]
             .as_str()
             .context("the list has no cniVersion")?;
-        let version = Version::ALL
-            .into_iter()
-            .find(|version| version.as_str() == wanted);
-        let version = version.with_context(|| format!("cniVersion {wanted} is not supported"))?;
+        let version = Version::named(wanted)
+            .with_context(|| format!("cniVersion {wanted} is not supported"))?;
         let entries = raw["plugins"]
             .as_array()
             .context("the list has no plugins")?;

@@ -75,7 +75,7 @@ impl Netns {
         })
     }
 
-    /// A namespace that somebody else made anywhere, for example in a [`crate::machine::Machine`].
+    /// A namespace that somebody else made anywhere, for example in a mount namespace of its own.
     ///
     /// # Errors
     /// There is nothing at `path`.

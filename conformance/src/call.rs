@@ -1,0 +1,300 @@
+//! One call of the plugin under test, put together piece by piece and made once; what came out is an [`Answer`].
+//!
+//! Nothing of the suite's own environment reaches the plugin but PATH, which some plugins need for iptables.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::netns::Netns;
+
+/// Longer than any deadline of a plugin that kubelet could live with: one that takes this long hangs.
+pub const HANG: Duration = Duration::from_secs(60);
+
+/// A call that has not been made yet.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub(crate) binary: PathBuf,
+    pub(crate) verb: String,
+    env: BTreeMap<OsString, OsString>,
+    stdin: Stdin,
+    dir: Option<PathBuf>,
+    limit: Duration,
+}
+
+/// What the plugin finds on stdin.
+#[derive(Clone, Debug)]
+enum Stdin {
+    /// This document, and the end.
+    Config(Value),
+    /// These bytes, and the end.
+    Bytes(Vec<u8>),
+    /// These bytes, and no end as long as the call lasts.
+    Open(Vec<u8>),
+    /// A file or directory, opened for reading.
+    File(PathBuf),
+}
+
+impl Call {
+    /// `binary` asked for `verb`, with only `CNI_COMMAND` set and nothing on stdin.
+    #[must_use]
+    pub fn bare(binary: &Path, verb: &str) -> Self {
+        let call = Self {
+            binary: binary.to_owned(),
+            verb: verb.to_owned(),
+            env: BTreeMap::new(),
+            stdin: Stdin::Bytes(Vec::new()),
+            dir: None,
+            limit: HANG,
+        };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        call.env("PATH", path).env("CNI_COMMAND", verb)
+    }
+
+    /// The same call asking for another verb.
+    #[must_use]
+    pub fn asking(mut self, verb: &str) -> Self {
+        verb.clone_into(&mut self.verb);
+        self.env("CNI_COMMAND", verb)
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Takes a variable away.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.env.remove(OsStr::new(name));
+        self
+    }
+
+    /// A variable as it stands, empty if it is not set.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> OsString {
+        self.env.get(OsStr::new(name)).cloned().unwrap_or_default()
+    }
+
+    /// The configuration as it stands; `null` when stdin is something else.
+    #[must_use]
+    pub fn config(&self) -> Value {
+        match &self.stdin {
+            Stdin::Config(config) => config.clone(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Puts this document on stdin.
+    #[must_use]
+    pub fn with_config(mut self, config: Value) -> Self {
+        self.stdin = Stdin::Config(config);
+        self
+    }
+
+    /// Sets a member of the configuration.
+    #[must_use]
+    pub fn set(mut self, member: &str, value: impl Into<Value>) -> Self {
+        if !matches!(self.stdin, Stdin::Config(_)) {
+            self.stdin = Stdin::Config(json!({}));
+        }
+        if let Stdin::Config(config) = &mut self.stdin {
+            config[member] = value.into();
+        }
+        self
+    }
+
+    /// Takes a member of the configuration away.
+    #[must_use]
+    pub fn unset(mut self, member: &str) -> Self {
+        if let Stdin::Config(Value::Object(config)) = &mut self.stdin {
+            config.remove(member);
+        }
+        self
+    }
+
+    /// Puts these bytes on stdin.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// Puts these bytes on stdin and leaves it open.
+    #[must_use]
+    pub fn stdin_left_open(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Stdin::Open(bytes.into());
+        self
+    }
+
+    /// Opens `path` as stdin; a directory is one that cannot be read.
+    #[must_use]
+    pub fn stdin_from(mut self, path: impl Into<PathBuf>) -> Self {
+        self.stdin = Stdin::File(path.into());
+        self
+    }
+
+    /// Runs it in the directory `dir`.
+    #[must_use]
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.dir = Some(dir.to_owned());
+        self
+    }
+
+    /// Kills it after `limit`.
+    #[must_use]
+    pub fn killed_after(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Starts it inside `host`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(&self, host: &Netns) -> anyhow::Result<Running> {
+        let mut command = Command::new(&self.binary);
+        command
+            .env_clear()
+            .envs(&self.env)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match &self.stdin {
+            Stdin::File(path) => command.stdin(std::fs::File::open(path)?),
+            _ => command.stdin(Stdio::piped()),
+        };
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        let started = Instant::now();
+        let child = host.spawn(&mut command);
+        let mut child = child.with_context(|| format!("cannot start {}", self.binary.display()))?;
+        let (bytes, stays) = match &self.stdin {
+            Stdin::Config(config) => (config.to_string().into_bytes(), false),
+            Stdin::Bytes(bytes) => (bytes.clone(), false),
+            Stdin::Open(bytes) => (bytes.clone(), true),
+            Stdin::File(_) => (Vec::new(), false),
+        };
+        let (release, held) = mpsc::channel::<()>();
+        if let Some(mut stdin) = child.stdin.take() {
+            thread::spawn(move || {
+                // a plugin that refuses before it has read everything breaks the pipe
+                let _ = stdin.write_all(&bytes);
+                if stays {
+                    // ends when the call does, which drops the other end
+                    let _ = held.recv();
+                }
+            });
+        }
+        let stdout = child.stdout.take().map(collect);
+        let stderr = child.stderr.take().map(collect);
+        let what = self.describe();
+        Ok(Running {
+            child,
+            stdout,
+            stderr,
+            started,
+            limit: self.limit,
+            what,
+            _stdin: release,
+        })
+    }
+
+    /// The call in few words, for findings.
+    fn describe(&self) -> String {
+        format!(
+            "{} of {}",
+            self.verb,
+            self.binary.file_name().unwrap_or_default().display()
+        )
+    }
+}
+
+/// A call that is under way. Dropping it kills the plugin.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: Option<mpsc::Receiver<Vec<u8>>>,
+    stderr: Option<mpsc::Receiver<Vec<u8>>>,
+    started: Instant,
+    limit: Duration,
+    what: String,
+    _stdin: mpsc::Sender<()>,
+}
+
+impl Running {
+    /// The plugin's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, as a runtime that has lost patience, and waits for the end.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// Waits for its end. Like libcni until stdout and stderr are closed: a child that the plugin left behind with them
+    /// makes the runtime wait too.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn finish(mut self) -> anyhow::Result<Answer> {
+        let deadline = self.started + self.limit;
+        let stdout = received(self.stdout.take(), deadline);
+        let stderr = received(self.stderr.take(), deadline);
+        let hung = stdout.is_none() || stderr.is_none();
+        if hung {
+            self.child.kill()?;
+        }
+        let status = self.child.wait()?;
+        Ok(Answer {
+            what: self.what.clone(),
+            status,
+            stdout: stdout.unwrap_or_default(),
+            stderr: String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned(),
+            elapsed: self.started.elapsed(),
+            hung,
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // after `finish` there is nobody to kill, which is no error
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // what came before an error is what a runtime has
+        let _ = pipe.read_to_end(&mut bytes);
+        sender.send(bytes)
+    });
+    receiver
+}
+
+fn received(pipe: Option<mpsc::Receiver<Vec<u8>>>, deadline: Instant) -> Option<Vec<u8>> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    pipe?.recv_timeout(left).ok()
+}

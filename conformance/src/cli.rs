@@ -1,0 +1,185 @@
+//! The program's arguments, and what is done with them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::{Args, Parser, Subcommand};
+use conformance::case::{Level, Mode};
+use conformance::catalog;
+use conformance::expectation::Expectations;
+use conformance::report::progress::Progress;
+use conformance::report::{self, Format, list};
+use conformance::runtime::conflist::Version;
+use conformance::session::{Outcome, Session, versions_named_by};
+use conformance::subject::{Description, Subject};
+
+/// Tests whether a CNI plugin does what the specification and the runtimes demand.
+#[derive(Debug, Parser)]
+#[command(name = "conformance", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  conformance run --plugin /usr/lib/cni/ptp --conf ptp.conf
+  conformance run --plugin /usr/lib/cni/portmap --conf chain.conflist --only results --cni-version 1.0.0
+  conformance run --plugin ./my-cni --conf my.conf --format junit > report.xml
+  conformance list --untestable
+
+The plugin is executed as root in network namespaces that the suite makes and removes; nothing of the machine's own
+network is touched unless --host says so.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the cases against a plugin; exit status 1 if one failed, 2 if they could not be run
+    Run(Box<Run>),
+    /// List the cases, or what no case can try
+    List(List),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// The plugin's binary
+    #[arg(long)]
+    plugin: PathBuf,
+    /// Its configuration: a plugin's own (.conf), or a list (.conflist) with an entry whose type is the binary's name. The
+    /// plugins before it in a list make its prevResult. `@dir@` in a text becomes a directory of the session
+    #[arg(long)]
+    conf: PathBuf,
+    /// A further list in which the plugin stands, for the cases of the group `chain`; may be repeated
+    #[arg(long = "list", value_name = "CONFLIST")]
+    lists: Vec<PathBuf>,
+    /// What else is to be said of the plugin, as JSON: modes, cni_path, declines, daemon, held (docs/conformance.md)
+    #[arg(long, value_name = "FILE")]
+    description: Option<PathBuf>,
+    /// Only this: a group, `group::case`, or an assertion such as E03; may be repeated
+    #[arg(long, value_name = "GROUP::CASE")]
+    only: Vec<String>,
+    /// Only in this version; may be repeated. By default in those that the plugin names when it is asked
+    #[arg(long = "cni-version", value_name = "V")]
+    versions: Vec<String>,
+    /// Only first in the list (creating) or only behind others (chained). By default as the configuration shows
+    #[arg(long = "mode")]
+    modes: Vec<Mode>,
+    /// Leave out rules that weigh less than this
+    #[arg(long, default_value = "ours")]
+    level: Level,
+    /// Known failures, as JSON: [{"case", "reason", "versions"?, "modes"?}]. One that passes is an error
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+    /// Run the plugin in this network namespace instead of a new one for each case
+    #[arg(long, value_name = "NETNS")]
+    host: Option<PathBuf>,
+    /// Form of the report
+    #[arg(long, default_value = "text")]
+    format: Format,
+    /// Write the JSON report into this file besides
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// What cannot be tried from outside of a plugin, with the reasons, instead of the cases
+    #[arg(long)]
+    untestable: bool,
+    /// Form of the list: text or json
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    format: String,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn perform(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run(run) => run.perform(),
+            Command::List(list) => list.perform(),
+        }
+    }
+}
+
+impl Run {
+    fn perform(self) -> anyhow::Result<ExitCode> {
+        let session = self.session()?;
+        let planned = session.plan(&catalog::cases())?;
+        ensure!(
+            !planned.is_empty(),
+            "nothing to run: no case is for these versions and modes"
+        );
+        let mut progress = Progress::new(planned.len());
+        let records = session.run(&planned, |record| progress.tell(record))?;
+        let plugin = session.subject.binary.display().to_string();
+        report::write(self.format, &plugin, &records, &mut io::stdout().lock())?;
+        if let Some(path) = &self.json {
+            let cannot = || format!("cannot write {}", path.display());
+            let mut file = File::create(path).with_context(cannot)?;
+            report::write(Format::Json, &plugin, &records, &mut file).with_context(cannot)?;
+        }
+        let failed = report::count(&records, Outcome::Failed) > 0;
+        Ok(if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn session(&self) -> anyhow::Result<Session> {
+        let description = self
+            .description
+            .as_deref()
+            .map(Description::load)
+            .transpose()?;
+        let mut subject = Subject::load(&self.plugin, &self.conf, description.unwrap_or_default())?;
+        for list in &self.lists {
+            subject.add_list(list)?;
+        }
+        let named = |name: &String| {
+            Version::named(name).with_context(|| format!("no version {name:?} is known"))
+        };
+        let mut versions = self
+            .versions
+            .iter()
+            .map(named)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        versions.sort();
+        versions.dedup();
+        if versions.is_empty() {
+            versions = versions_named_by(&subject);
+        }
+        let modes = if self.modes.is_empty() {
+            subject.modes()?
+        } else {
+            self.modes.clone()
+        };
+        let expected = self.expect.as_deref().map(Expectations::load).transpose()?;
+        Ok(Session {
+            subject,
+            only: self.only.clone(),
+            level: self.level,
+            versions,
+            modes,
+            expected: expected.unwrap_or_default(),
+            host: self.host.clone(),
+        })
+    }
+}
+
+impl List {
+    fn perform(self) -> anyhow::Result<ExitCode> {
+        let mut out = io::stdout().lock();
+        let cases = catalog::cases();
+        let text = self.format == "text";
+        match (self.untestable, text) {
+            (false, true) => list::text(&cases, &mut out)?,
+            (false, false) => writeln!(out, "{:#}", list::json(&cases))?,
+            (true, true) => list::untestable(catalog::UNTESTABLE, &mut out)?,
+            (true, false) => writeln!(out, "{:#}", list::untestable_json(catalog::UNTESTABLE))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,224 @@
+//! A session: which cases are run in which versions and modes, one world after another, and what came of each.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+
+use crate::call::{Call, Running};
+use crate::case::{Case, Finding, Level, Mode, Modes, Versions};
+use crate::expectation::Expectations;
+use crate::netns::Netns;
+use crate::pod::LABEL;
+use crate::runtime::conflist::Version;
+use crate::subject::Subject;
+use crate::world::World;
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Session {
+    /// The plugin under test.
+    pub subject: Subject,
+    /// Names of groups or cases, or numbers of assertions; none means all.
+    pub only: Vec<String>,
+    /// Rules that weigh less are left out.
+    pub level: Level,
+    /// Ascending.
+    pub versions: Vec<Version>,
+    /// Without repetition.
+    pub modes: Vec<Mode>,
+    /// Known failures.
+    pub expected: Expectations,
+    /// The namespace in which the plugin is run; `None` is a new one for each case.
+    pub host: Option<PathBuf>,
+}
+
+/// What came of one case in one version and mode.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The case.
+    pub case: &'static Case,
+    /// The version.
+    pub version: Version,
+    /// The mode.
+    pub mode: Mode,
+    /// Whether it passed.
+    pub outcome: Outcome,
+    /// What was wrong, why it was skipped, or why it was expected to fail; empty if it passed.
+    pub detail: String,
+}
+
+/// Whether a case passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The rule holds.
+    Passed,
+    /// It does not, or it does though a failure was expected, or nobody knows.
+    Failed,
+    /// It does not, as the expectations say.
+    FailedAsExpected,
+    /// It was not tried.
+    Skipped,
+}
+
+impl Outcome {
+    /// As in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::FailedAsExpected => "expected failure",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// One run that is to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// The case.
+    pub case: &'static Case,
+    /// The version.
+    pub version: Version,
+    /// The mode.
+    pub mode: Mode,
+}
+
+impl Session {
+    /// The runs, in order.
+    ///
+    /// # Errors
+    /// Something that was chosen does not exist.
+    pub fn plan(&self, cases: &[&'static Case]) -> anyhow::Result<Vec<Planned>> {
+        for chosen in &self.only {
+            let known = cases.iter().any(|case| case.is_chosen_by(chosen));
+            ensure!(
+                known,
+                "no case, group or assertion {chosen:?}: see `conformance list`"
+            );
+        }
+        let chosen = |case: &&&'static Case| {
+            case.level <= self.level
+                && (self.only.is_empty() || self.only.iter().any(|only| case.is_chosen_by(only)))
+        };
+        let mut planned = Vec::new();
+        for case in cases.iter().filter(chosen).copied() {
+            for mode in self.modes_of(case) {
+                let versions = self.versions_of(case).into_iter();
+                planned.extend(versions.map(|version| Planned {
+                    case,
+                    version,
+                    mode,
+                }));
+            }
+        }
+        Ok(planned)
+    }
+
+    fn versions_of(&self, case: &Case) -> Vec<Version> {
+        let all = self.versions.iter().copied();
+        match case.versions {
+            Versions::Each => all.collect(),
+            Versions::Since(since) => all.filter(|version| *version >= since).collect(),
+            Versions::Before(before) => all.filter(|version| *version < before).collect(),
+            Versions::Once => all.last().into_iter().collect(),
+        }
+    }
+
+    fn modes_of(&self, case: &Case) -> Vec<Mode> {
+        let only = |mode| {
+            self.modes
+                .iter()
+                .copied()
+                .filter(|one| *one == mode)
+                .collect()
+        };
+        match case.modes {
+            Modes::Each => self.modes.clone(),
+            Modes::Once => self.modes.first().copied().into_iter().collect(),
+            Modes::Creating => only(Mode::Creating),
+            Modes::Chained => only(Mode::Chained),
+        }
+    }
+
+    /// Runs what is planned and hands each record to `told` as soon as it is there.
+    ///
+    /// # Errors
+    /// No directory can be made for the session.
+    pub fn run(
+        &self,
+        planned: &[Planned],
+        mut told: impl FnMut(&Record),
+    ) -> anyhow::Result<Vec<Record>> {
+        let dir = tempfile::tempdir().context("cannot make a directory for the session")?;
+        let mut records = Vec::with_capacity(planned.len());
+        for one in planned {
+            let record = self.record(one, self.try_one(one, dir.path()));
+            told(&record);
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    fn try_one(&self, planned: &Planned, dir: &std::path::Path) -> Result<(), Finding> {
+        let host = match &self.host {
+            Some(path) => Netns::at(path.clone())?,
+            None => Netns::unique(LABEL)?,
+        };
+        let world = World::new(&self.subject, planned.version, planned.mode, host, dir);
+        (planned.case.run)(&world)
+    }
+
+    fn record(&self, planned: &Planned, verdict: Result<(), Finding>) -> Record {
+        let Planned {
+            case,
+            version,
+            mode,
+        } = *planned;
+        let expected = self.expected.reason(case, version, mode);
+        let (outcome, detail) = match (verdict, expected) {
+            (Ok(()), None) => (Outcome::Passed, String::new()),
+            (Ok(()), Some(reason)) => (
+                Outcome::Failed,
+                format!("passes, but is expected to fail: {reason}"),
+            ),
+            (Err(Finding::Skip(why)), _) => (Outcome::Skipped, why),
+            (Err(Finding::Wrong(_)), Some(reason)) => {
+                (Outcome::FailedAsExpected, reason.to_owned())
+            }
+            (Err(found), _) => (Outcome::Failed, found.to_string()),
+        };
+        Record {
+            case,
+            version,
+            mode,
+            outcome,
+            detail,
+        }
+    }
+}
+
+/// The versions that the plugin names when it is asked (the verb VERSION), as far as the suite knows them; all that the
+/// suite knows if it names none.
+#[must_use]
+pub fn versions_named_by(subject: &Subject) -> Vec<Version> {
+    let asked = Netns::unique(LABEL).and_then(|host| {
+        let call = Call::bare(&subject.binary, "VERSION")
+            .with_config(subject.config(Version::V1_0_0, "/".as_ref()));
+        call.start(&host).and_then(Running::finish)
+    });
+    let answer = asked
+        .ok()
+        .and_then(|answer| answer.result().ok())
+        .unwrap_or_default();
+    let named = |version: &Version| {
+        let list = answer["supportedVersions"].as_array();
+        list.is_some_and(|list| list.iter().any(|one| one == version.as_str()))
+    };
+    let versions: Vec<Version> = Version::ALL.into_iter().filter(named).collect();
+    if versions.is_empty() {
+        Version::ALL.to_vec()
+    } else {
+        versions
+    }
+}

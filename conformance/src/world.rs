@@ -1,0 +1,306 @@
+//! What one run of a case stands on: the plugin, a version, a mode, a host namespace, sandboxes, and calls as libcni
+//! would make them. When the world ends, each attachment that it made is deleted and each sandbox removed, whatever came
+//! of the case.
+
+mod daemon;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+pub use self::daemon::Disturbed;
+use crate::answer::Answer;
+use crate::call::{Call, Running};
+use crate::case::{Finding, Mode, Verdict, skip};
+use crate::netns::{Netns, output};
+use crate::pod::Pod;
+use crate::runtime::Runtime;
+use crate::runtime::attachment::Attachment;
+use crate::runtime::conflist::{Conflist, Version};
+use crate::subject::Subject;
+
+/// `CNI_IFNAME` of a pod's first interface in all runtimes.
+pub const IFNAME: &str = "eth0";
+
+/// One run of one case.
+#[derive(Debug)]
+pub struct World<'a> {
+    subject: &'a Subject,
+    version: Version,
+    mode: Mode,
+    host: Netns,
+    dir: &'a Path,
+    pods: Mutex<Vec<Arc<Pod>>>,
+    owed: Mutex<Vec<Owed>>,
+}
+
+/// An attachment for which ADD was called, and no DEL has succeeded.
+#[derive(Debug)]
+struct Owed {
+    key: [OsString; 2],
+    network: Value,
+    undo: Call,
+}
+
+impl<'a> World<'a> {
+    /// A world on `host`, whose plugins keep their files in `dir`.
+    #[must_use]
+    pub fn new(
+        subject: &'a Subject,
+        version: Version,
+        mode: Mode,
+        host: Netns,
+        dir: &'a Path,
+    ) -> Self {
+        let (pods, owed) = (Mutex::default(), Mutex::default());
+        Self {
+            subject,
+            version,
+            mode,
+            host,
+            dir,
+            pods,
+            owed,
+        }
+    }
+
+    /// The plugin under test.
+    #[must_use]
+    pub fn subject(&self) -> &'a Subject {
+        self.subject
+    }
+
+    /// The version of this run.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The mode of this run.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The namespace in which plugins are run.
+    #[must_use]
+    pub fn host(&self) -> &Netns {
+        &self.host
+    }
+
+    /// The directory of the session.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir
+    }
+
+    /// The first sandbox, made at the first call.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn pod(&self) -> anyhow::Result<Arc<Pod>> {
+        let first = lock(&self.pods).first().cloned();
+        first.map_or_else(|| self.another_pod(), Ok)
+    }
+
+    /// A further sandbox, in chained mode with what the plugins before leave in it.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn another_pod(&self) -> anyhow::Result<Arc<Pod>> {
+        let pod = match (self.mode, self.subject.before()) {
+            (Mode::Creating, _) => Pod::empty(IFNAME)?,
+            (Mode::Chained, None) => Pod::with_interface(IFNAME, &self.host, self.version)?,
+            (Mode::Chained, Some(before)) => {
+                let list = json!({"plugins": before});
+                Pod::behind(IFNAME, &self.host, self.runtime(&list)?)?
+            }
+        };
+        let pod = Arc::new(pod);
+        lock(&self.pods).push(pod.clone());
+        Ok(pod)
+    }
+
+    /// A runtime for `list` in this run's version and with its network's name.
+    ///
+    /// # Errors
+    /// It is no list.
+    pub fn runtime(&self, list: &Value) -> anyhow::Result<Runtime> {
+        let conflist = self.conflist(list)?;
+        Ok(Runtime::new(
+            conflist,
+            self.subject.cni_path.clone(),
+            self.dir,
+        ))
+    }
+
+    /// `list` in this run's version.
+    ///
+    /// # Errors
+    /// It is no list.
+    pub fn conflist(&self, list: &Value) -> anyhow::Result<Conflist> {
+        self.subject.conflist(list, self.version, self.dir)
+    }
+
+    /// The call that libcni would make for the first sandbox: all variables set, the configuration in this version with
+    /// `prevResult` where libcni passes one.
+    ///
+    /// # Errors
+    /// The sandbox cannot be made.
+    pub fn call(&self, verb: &str) -> anyhow::Result<Call> {
+        let pod = self.pod()?;
+        Ok(match verb {
+            "ADD" | "DEL" | "CHECK" => self.call_for(verb, &pod),
+            _ => self.call_for_nobody(verb),
+        })
+    }
+
+    /// The call that libcni would make for `pod`; ADD's `prevResult` is the earlier plugins'. DEL's and CHECK's is what
+    /// the case puts in ([`Call::set`]): here that of ADD.
+    #[must_use]
+    pub fn call_for(&self, verb: &str, pod: &Pod) -> Call {
+        let previous = pod
+            .previous
+            .as_ref()
+            .filter(|_| verb != "DEL" || self.version >= Version::V0_4_0);
+        let call = self.call_with(verb, &pod.attachment);
+        match previous {
+            Some(previous) => call.set("prevResult", previous.clone()),
+            None => call,
+        }
+    }
+
+    /// The call that libcni would make where there is no container: all variables set, most of them empty.
+    #[must_use]
+    pub fn call_for_nobody(&self, verb: &str) -> Call {
+        self.call_with(verb, &Attachment::nobody())
+    }
+
+    fn call_with(&self, verb: &str, attachment: &Attachment) -> Call {
+        let path = std::env::join_paths(&self.subject.cni_path).unwrap_or_default();
+        Call::bare(&self.subject.binary, verb)
+            .env("CNI_CONTAINERID", &attachment.container_id)
+            .env("CNI_NETNS", &attachment.netns)
+            .env("CNI_IFNAME", &attachment.ifname)
+            .env("CNI_ARGS", attachment.cni_args())
+            .env("CNI_PATH", path)
+            .with_config(self.subject.config(self.version, self.dir))
+    }
+
+    /// Makes the call on the host and waits for its end.
+    ///
+    /// # Errors
+    /// The plugin cannot be started.
+    pub fn run(&self, call: &Call) -> anyhow::Result<Answer> {
+        let answer = self.start(call)?.finish()?;
+        if call.verb == "DEL" && answer.succeeded() {
+            let (key, network) = (key(call), call.config()["name"].clone());
+            lock(&self.owed).retain(|owed| owed.key != key || owed.network != network);
+        }
+        Ok(answer)
+    }
+
+    /// Makes the call on the host and does not wait.
+    ///
+    /// # Errors
+    /// The plugin cannot be started.
+    pub fn start(&self, call: &Call) -> anyhow::Result<Running> {
+        if call.verb == "ADD" {
+            self.owe(call);
+        }
+        call.start(&self.host)
+    }
+
+    /// ADD of the first sandbox, which must succeed; its result.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn add(&self) -> Result<Value, Finding> {
+        let call = self.call("ADD")?;
+        self.run(&call)?.result()
+    }
+
+    /// DEL of the first sandbox with `result`, which must succeed and print nothing.
+    ///
+    /// # Errors
+    /// It failed.
+    pub fn del(&self, result: &Value) -> Verdict {
+        let call = self.call_after("DEL", result)?;
+        self.run(&call)?.silent()
+    }
+
+    /// DEL or CHECK of the first sandbox with `result` as libcni passes it: not on DEL before 0.4.0.
+    ///
+    /// # Errors
+    /// The sandbox cannot be made.
+    pub fn call_after(&self, verb: &str, result: &Value) -> anyhow::Result<Call> {
+        let call = self.call(verb)?;
+        Ok(if verb == "DEL" && self.version < Version::V0_4_0 {
+            call
+        } else {
+            call.set("prevResult", result.clone())
+        })
+    }
+
+    /// What the plugin says that it holds, line by line in order (`held` of the description).
+    ///
+    /// # Errors
+    /// Skips where nobody says how to ask; or the command failed.
+    pub fn held(&self) -> Result<Vec<String>, Finding> {
+        let Some(command) = &self.subject.description.held else {
+            return skip("the description does not say how to see what the plugin holds");
+        };
+        let mut lines: Vec<String> = self.told(command)?.lines().map(str::to_owned).collect();
+        lines.sort();
+        Ok(lines)
+    }
+
+    /// Runs a command of the description on the host.
+    fn told(&self, command: &[String]) -> anyhow::Result<String> {
+        let (program, args) = command.split_first().context("an empty command")?;
+        output(self.host.command(program).args(args))
+    }
+
+    fn owe(&self, call: &Call) {
+        let plain = self.subject.config(self.version, self.dir);
+        let network = call.config()["name"].clone();
+        let named = if network.is_string() {
+            network.clone()
+        } else {
+            plain["name"].clone()
+        };
+        let undo = call
+            .clone()
+            .asking("DEL")
+            .with_config(plain)
+            .set("name", named);
+        lock(&self.owed).push(Owed {
+            key: key(call),
+            network,
+            undo,
+        });
+    }
+}
+
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        let owed = std::mem::take(&mut *lock(&self.owed));
+        for Owed { undo, .. } in owed {
+            // what a plugin under test refuses here it has refused before, or it is no container's
+            let _ = undo.start(&self.host).and_then(Running::finish);
+        }
+        // before the host, on which they may have links
+        lock(&self.pods).clear();
+    }
+}
+
+fn key(call: &Call) -> [OsString; 2] {
+    ["CNI_CONTAINERID", "CNI_IFNAME"].map(|name| call.variable(name))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

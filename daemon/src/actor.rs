@@ -22,6 +22,7 @@ mod planner;
 mod recovery;
 mod repair;
 mod reporting;
+mod split;
 mod startup;
 mod sweep;
 #[cfg(test)]
@@ -305,14 +306,27 @@ impl Actor {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Wired { key, links, stored } => self.wired(&key, links, stored),
+            Effect::Wired {
+                key,
+                links,
+                stored,
+                split,
+            } => self.wired(&key, links, stored, split),
             Effect::Undone {
                 key,
                 removed,
                 failure,
             } => self.undone(&key, removed, failure),
-            Effect::Unwired { key, result } => self.unwired(&key, result),
-            Effect::Released { key, stored } => self.released(&key, stored),
+            Effect::Unwired {
+                key,
+                result,
+                netlink,
+            } => self.unwired(&key, result, netlink),
+            Effect::Released {
+                key,
+                stored,
+                checkpoint,
+            } => self.released(&key, stored, checkpoint),
             Effect::Checked {
                 request,
                 reply,

@@ -29,6 +29,10 @@ pub use writes::CountedStore;
 const CNI_BUCKETS: &[f64] = &[
     0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
 ];
+/// From one write to a tmpfs, or one change of the kernel's, to the longest wait for an address.
+const PART_BUCKETS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0, 25.0,
+];
 /// From one call to EC2 (half a second) to the longest wait that can be set (24 s).
 const WAIT_BUCKETS: &[f64] = &[0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 25.0];
 /// EC2's calls take 0.1 to 2 s; the adapter gives up after 10 s.
@@ -41,6 +45,7 @@ const WRITE_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 pub struct Metrics {
     registry: Registry,
     cni: HistogramVec,
+    parts: HistogramVec,
     waits: HistogramVec,
     ec2_requests: IntCounterVec,
     ec2_duration: HistogramVec,
@@ -76,6 +81,12 @@ impl Metrics {
                 "Time from a CNI request's arrival until its answer, by verb and result (ok, cancelled, or the reason's name).",
                 CNI_BUCKETS,
                 &["verb", "result"],
+            )?,
+            parts: timed(
+                "berth_cni_part_duration_seconds",
+                "Time that ADDs and DELs that succeeded spent in their parts, by verb and part.",
+                PART_BUCKETS,
+                &["verb", "part"],
             )?,
             waits: timed(
                 "berth_add_wait_seconds",
@@ -139,6 +150,12 @@ impl Metrics {
     /// A CNI request was answered, or its client went away.
     pub fn cni_request(&self, verb: &str, result: &str, took: Duration) {
         let series = self.cni.with_label_values(&[verb, result]);
+        series.observe(took.as_secs_f64());
+    }
+
+    /// A part of a CNI request that succeeded took so long.
+    pub fn request_part(&self, verb: &str, part: &str, took: Duration) {
+        let series = self.parts.with_label_values(&[verb, part]);
         series.observe(took.as_secs_f64());
     }
 

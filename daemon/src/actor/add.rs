@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::effects::{self, Effect};
+use super::split::{Split, ms, timed};
 use super::{Actor, failure, translate};
 use crate::dataplane::{DataplaneError, PodLinks};
 
@@ -25,6 +26,7 @@ pub(super) struct AddJob {
     pub deadline: Timestamp,
     /// What it waited for when it was looked at last, for the metric.
     waits_for: &'static str,
+    split: Split,
     netns: Arc<OwnedFd>,
     reply: oneshot::Sender<Outcome>,
 }
@@ -48,6 +50,7 @@ impl AddJob {
             arrived: start,
             deadline: start,
             waits_for: SERVED_AT_ONCE,
+            split: Split::default(),
             netns: Arc::new(netns),
             reply,
         }
@@ -164,7 +167,8 @@ impl Actor {
     }
 
     /// Makes the links while the checkpoint is written.
-    fn wire(&mut self, job: AddJob) {
+    fn wire(&mut self, mut job: AddJob) {
+        job.split.wait = self.now().since(job.arrived);
         let key = translate::key(&job.request.id);
         let layout = self.pool.attachment(&key).and_then(|attachment| {
             let eni = self.pool.eni(&attachment.eni)?;
@@ -175,18 +179,28 @@ impl Actor {
             return self.answer(job, outcome);
         };
         // The job keeps it for the way back: on an interface that was there before, our address stands inside.
-        let netns = Arc::clone(&job.netns);
+        let (netns, wait) = (Arc::clone(&job.netns), job.split.wait);
         if let Some(working) = self.working.get_mut(&key) {
             working.add = Some(job);
         }
         let seq = self.changed();
-        let (dataplane, durable) = (self.ports.dataplane.clone(), self.store.durable());
+        let (ports, durable) = (self.ports.clone(), self.store.durable());
         self.run_effect(async move {
-            let (links, stored) = tokio::join!(
-                dataplane.apply_pod(&layout, netns),
-                effects::durable(durable, seq)
+            let ((links, netlink), (stored, checkpoint)) = tokio::join!(
+                timed(&*ports.clock, ports.dataplane.apply_pod(&layout, netns)),
+                timed(&*ports.clock, effects::durable(durable, seq))
             );
-            Effect::Wired { key, links, stored }
+            let split = Split {
+                wait,
+                checkpoint,
+                netlink,
+            };
+            Effect::Wired {
+                key,
+                links,
+                stored,
+                split,
+            }
         });
     }
 
@@ -196,10 +210,12 @@ impl Actor {
         key: &AttachmentKey,
         links: Result<PodLinks, DataplaneError>,
         stored: Result<(), String>,
+        split: Split,
     ) {
-        let Some(job) = self.working.get(key).and_then(|w| w.add.as_ref()) else {
+        let Some(job) = self.working.get_mut(key).and_then(|w| w.add.as_mut()) else {
             return;
         };
+        job.split = split;
         let (abandoned, netns) = (job.abandoned(), Arc::clone(&job.netns));
         match (links, stored) {
             (Ok(links), Ok(())) if !abandoned => self.answer_added(key, &links),
@@ -238,8 +254,10 @@ impl Actor {
         };
         info!(
             verb = "add", result = "ok", attachment = %key, pod = job.pod(), address = %attachment.address,
-            eni = %attachment.eni, duration_ms = waited.as_secs_f64() * 1e3, "cni request"
+            eni = %attachment.eni, duration_ms = ms(waited), wait_ms = ms(job.split.wait),
+            checkpoint_ms = ms(job.split.checkpoint), netlink_ms = ms(job.split.netlink), "cni request"
         );
+        job.split.observe_add(&self.metrics);
         if job.reply.send(Outcome::Added(added)).is_err() {
             return self.undo(key, job.netns, None);
         }
@@ -294,7 +312,7 @@ impl Actor {
         if let Outcome::Failed(failure) = &outcome {
             warn!(
                 verb = "add", result = %failure.reason, attachment = %key, pod = job.pod(), msg = %failure.msg,
-                duration_ms = self.now().since(job.arrived).as_secs_f64() * 1e3, "cni request"
+                duration_ms = ms(self.now().since(job.arrived)), "cni request"
             );
         }
         // A client that has gone needs no answer.

@@ -2,13 +2,15 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use berth_cni::contract::{DelRequest, Outcome};
-use ipam::{Attachment, AttachmentKey};
+use ipam::{Attachment, AttachmentKey, Timestamp};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::effects::{self, Effect};
+use super::split::{Split, ms, timed};
 use super::{Actor, failure, translate};
 use crate::dataplane::DataplaneError;
 
@@ -17,11 +19,30 @@ pub(super) struct DelJob {
     pub request: DelRequest,
     pub netns: Option<OwnedFd>,
     pub reply: oneshot::Sender<Outcome>,
+    arrived: Timestamp,
+    split: Split,
+}
+
+impl DelJob {
+    pub(super) fn new(
+        request: DelRequest,
+        netns: Option<OwnedFd>,
+        reply: oneshot::Sender<Outcome>,
+    ) -> Self {
+        Self {
+            request,
+            netns,
+            reply,
+            arrived: Timestamp::default(),
+            split: Split::default(),
+        }
+    }
 }
 
 impl Actor {
     /// An attachment that is not known is gone already: that is success (CNI spec, DEL), once it is so on disk too.
     pub(super) fn begin_del(&mut self, mut job: DelJob) {
+        job.arrived = self.now();
         let key = translate::key(&job.request.id);
         let unnamed = |removal| (key.clone(), removal);
         let found = self
@@ -39,7 +60,7 @@ impl Actor {
             }
             return self.await_release(key);
         };
-        let (dataplane, netns) = (self.ports.dataplane.clone(), job.netns.take());
+        let (ports, netns) = (self.ports.clone(), job.netns.take().map(Arc::new));
         if let Some(working) = self.working.get_mut(&key) {
             working.del = Some(job);
         }
@@ -48,10 +69,12 @@ impl Actor {
             info!(asked = %key, known = %known, "attachment found by container and interface");
         }
         self.run_effect(async move {
-            let result = dataplane.remove_pod(&removal, netns.map(Arc::new)).await;
+            let removed = ports.dataplane.remove_pod(&removal, netns);
+            let (result, netlink) = timed(&*ports.clock, removed).await;
             Effect::Unwired {
                 key,
                 result: result.map(|()| known),
+                netlink,
             }
         });
     }
@@ -66,19 +89,25 @@ impl Actor {
 
     /// aws-node made the pod, and has left rules that would catch the next pod with the address.
     fn begin_del_after_aws_node(&mut self, key: AttachmentKey, job: DelJob) {
-        let (dataplane, left) = (self.ports.dataplane.clone(), job.request.aws_node.clone());
+        let (ports, left) = (self.ports.clone(), job.request.aws_node.clone());
         info!(attachment = %key, ?left, "attachment of aws-node");
         if let Some(working) = self.working.get_mut(&key) {
             working.del = Some(job);
         }
         self.run_effect(async move {
+            let begun = ports.clock.now();
             let mut result = Ok(key.clone());
             for link in &left {
-                if let Err(error) = dataplane.remove_aws_node(link).await {
+                if let Err(error) = ports.dataplane.remove_aws_node(link).await {
                     result = Err(error);
                 }
             }
-            Effect::Unwired { key, result }
+            let netlink = ports.clock.now().since(begun);
+            Effect::Unwired {
+                key,
+                result,
+                netlink,
+            }
         });
     }
 
@@ -86,7 +115,11 @@ impl Actor {
         &mut self,
         key: &AttachmentKey,
         result: Result<AttachmentKey, DataplaneError>,
+        netlink: Duration,
     ) {
+        if let Some(job) = self.deleting(key) {
+            job.split.netlink = netlink;
+        }
         match result {
             Ok(known) => {
                 if self.pool.attachment(&known).is_some() {
@@ -100,16 +133,31 @@ impl Actor {
 
     fn await_release(&mut self, key: AttachmentKey) {
         let (seq, durable) = (self.changed(), self.store.durable());
+        let clock = self.ports.clock.clone();
         self.run_effect(async move {
+            let (stored, checkpoint) = timed(&*clock, effects::durable(durable, seq)).await;
             Effect::Released {
                 key,
-                stored: effects::durable(durable, seq).await,
+                stored,
+                checkpoint,
             }
         });
     }
 
+    fn deleting(&mut self, key: &AttachmentKey) -> Option<&mut DelJob> {
+        self.working.get_mut(key)?.del.as_mut()
+    }
+
     /// The release is on disk, or not: the address rests either way, and the runtime asks again.
-    pub(super) fn released(&mut self, key: &AttachmentKey, stored: Result<(), String>) {
+    pub(super) fn released(
+        &mut self,
+        key: &AttachmentKey,
+        stored: Result<(), String>,
+        checkpoint: Duration,
+    ) {
+        if let Some(job) = self.deleting(key) {
+            job.split.checkpoint = checkpoint;
+        }
         let outcome = match stored {
             Ok(()) => Outcome::Deleted,
             Err(error) => failure::disk(&error),
@@ -133,7 +181,13 @@ impl Actor {
             Outcome::Failed(failure) => {
                 warn!(verb = "del", result = %failure.reason, attachment = %key, msg = %failure.msg, "cni request");
             }
-            _ => info!(verb = "del", result = "ok", attachment = %key, "cni request"),
+            _ => {
+                info!(
+                    verb = "del", result = "ok", attachment = %key, duration_ms = ms(self.now().since(job.arrived)),
+                    checkpoint_ms = ms(job.split.checkpoint), netlink_ms = ms(job.split.netlink), "cni request"
+                );
+                job.split.observe_del(&self.metrics);
+            }
         }
         // A client that has gone will ask again, or not: the attachment is gone.
         let _ = job.reply.send(outcome);

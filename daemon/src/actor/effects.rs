@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::gc::GcJob;
 use super::layout::Applying;
+use super::split::Split;
 use super::sweep::Look;
 use super::translate;
 use crate::clock::Clock;
@@ -45,6 +46,7 @@ pub(super) enum Effect {
         key: AttachmentKey,
         links: Result<PodLinks, DataplaneError>,
         stored: Result<(), String>,
+        split: Split,
     },
     /// The links of an ADD that failed are gone, or could not be removed.
     Undone {
@@ -56,11 +58,13 @@ pub(super) enum Effect {
     Unwired {
         key: AttachmentKey,
         result: Result<AttachmentKey, DataplaneError>,
+        netlink: Duration,
     },
     /// The release of a DEL is durable.
     Released {
         key: AttachmentKey,
         stored: Result<(), String>,
+        checkpoint: Duration,
     },
     /// An attachment was compared with what stands.
     Checked {

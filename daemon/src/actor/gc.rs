@@ -82,15 +82,12 @@ impl Actor {
     /// Runs a DEL that no runtime asked for. What it ends in comes by the receiver, for who wants to know.
     pub(super) fn release(&mut self, key: &AttachmentKey) -> oneshot::Receiver<Outcome> {
         let (reply, end) = oneshot::channel();
-        self.request(Job::Del(DelJob {
-            request: DelRequest {
-                id: translate::id(key),
-                pod: None,
-                aws_node: Vec::new(),
-            },
-            netns: None,
-            reply,
-        }));
+        let request = DelRequest {
+            id: translate::id(key),
+            pod: None,
+            aws_node: Vec::new(),
+        };
+        self.request(Job::Del(DelJob::new(request, None, reply)));
         end
     }
 

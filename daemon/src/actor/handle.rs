@@ -189,14 +189,8 @@ impl Service for Handle {
     }
 
     async fn del(&self, request: DelRequest, netns: Option<OwnedFd>) -> Outcome {
-        self.ask(|reply| {
-            Command::Del(DelJob {
-                request,
-                netns,
-                reply,
-            })
-        })
-        .await
+        self.ask(|reply| Command::Del(DelJob::new(request, netns, reply)))
+            .await
     }
 
     async fn check(&self, request: CheckRequest, netns: OwnedFd) -> Outcome {

@@ -20,6 +20,7 @@ const DASHBOARD: &str = include_str!("../../../deploy/grafana/dashboard.json");
 fn exposition() -> String {
     let metrics = Metrics::new().unwrap();
     metrics.waited("none", Duration::ZERO);
+    metrics.request_part("add", "wait", Duration::ZERO);
     metrics.ec2_call("DescribeSubnets", OK, Duration::ZERO);
     metrics.set_subnet_free("subnet-1", Some(1));
     let report = Report {

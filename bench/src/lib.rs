@@ -2,8 +2,12 @@
 //! the [`Bench`]: times as rows, everything else as figures, and the ratios that are goals. Nothing here is a test: no
 //! time is asserted.
 
+pub mod daemon;
 pub mod goals;
 pub mod machine;
+pub mod miss;
+pub mod process;
 pub mod quantiles;
 pub mod record;
 pub mod section;
+pub mod timed;

@@ -211,6 +211,15 @@ impl Node {
         Ok(runtime)
     }
 
+    /// The process id of the daemon that runs.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn daemon_pid(&self) -> anyhow::Result<u32> {
+        let daemon = self.daemon();
+        Ok(daemon.as_ref().context("no daemon runs")?.pid())
+    }
+
     /// SIGSTOP: a daemon that is there and does nothing, until [`Node::resume_daemon`].
     ///
     /// # Errors

@@ -6,7 +6,7 @@ BIN := target/berth
 # Where cargo builds; an old program must never be installed in place of a new one.
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 # Always this one selection, or cargo compiles the EC2 SDK again for another one.
-DAEMON := --release --workspace --exclude bench --exclude containerd --bins --features berthd/aws
+DAEMON := --release --workspace --exclude bench --exclude containerd --exclude fuzz-entries --bins --features berthd/aws
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help

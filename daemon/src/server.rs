@@ -16,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use berth_cni::contract::{AddRequest, CheckRequest, DelRequest, GcRequest, MAX_FRAME, Outcome};
 
+pub use connection::serve;
 pub use error::ServerError;
 pub use listener::Listener;
 pub use place::BindError;

@@ -15,26 +15,27 @@ use crate::prev_result::PrevResult;
 use crate::result::Attached;
 
 /// The result for the runtime. Everything that can be refused is refused before the daemon hears of it.
-pub(crate) fn add(call: &Call) -> Result<Value, Error> {
+pub(crate) fn add(call: &Call) -> Result<Option<Value>, Error> {
     let environment = &call.environment;
-    let paths = call.config.paths()?;
-    let link = call.config.link()?;
-    let pod = args::pod(&environment.args, &call.config)?;
-    let previous = call
-        .config
-        .prev_result()
-        .map(|value| PrevResult::parse(value, call.version))
-        .transpose()?;
-    let is_made = previous
-        .as_ref()
-        .is_some_and(|previous| previous.position_in_sandbox(&call.id.ifname).is_some());
+    let ask = request(call)?;
     let netns = Netns::open(&environment.netns, environment.own_netns_allowed)
         .map_err(|error| error.into_error(&environment.netns))?;
-    let request = AddRequest {
+    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline)?;
+    let outcome = daemon.ask_until_answered(ask, Some(netns.as_fd()))?;
+    conclude(call, outcome)
+}
+
+/// What the daemon is asked.
+pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
+    call.config.paths()?;
+    let link = call.config.link()?;
+    let pod = args::pod(&call.environment.args, &call.config)?;
+    let is_made = previous(call)?
+        .is_some_and(|previous| previous.position_in_sandbox(&call.id.ifname).is_some());
+    Ok(Ask::Add(AddRequest {
         id: call.id.clone(),
         pod,
-        // Known to be UTF-8 since the environment was read.
-        netns: environment.netns.to_string_lossy().into_owned(),
+        netns: sandbox(call),
         interface: if is_made {
             Interface::Existing
         } else {
@@ -42,19 +43,35 @@ pub(crate) fn add(call: &Call) -> Result<Value, Error> {
         },
         veth_prefix: link.veth_prefix,
         mtu: link.mtu,
+    }))
+}
+
+/// What its answer means.
+pub(crate) fn conclude(call: &Call, outcome: Outcome) -> Result<Option<Value>, Error> {
+    let Outcome::Added(added) = outcome else {
+        return Err(unexpected(outcome, "ADD"));
     };
-    let daemon = Daemon::new(&paths.socket, call.deadline)?;
-    let sandbox = request.netns.clone();
-    match daemon.ask_until_answered(Ask::Add(request), Some(netns.as_fd()))? {
-        Outcome::Added(added) => {
-            let attached = Attached {
-                added: &added,
-                ifname: &call.id.ifname,
-                sandbox: &sandbox,
-                version: call.version,
-            };
-            Ok(previous.map_or_else(|| attached.alone(), |previous| attached.after(previous)))
-        }
-        other => Err(unexpected(other, "ADD")),
-    }
+    let attached = Attached {
+        added: &added,
+        ifname: &call.id.ifname,
+        sandbox: &sandbox(call),
+        version: call.version,
+    };
+    let previous = previous(call)?;
+    Ok(Some(previous.map_or_else(
+        || attached.alone(),
+        |previous| attached.after(previous),
+    )))
+}
+
+fn previous(call: &Call) -> Result<Option<PrevResult>, Error> {
+    let value = call.config.prev_result();
+    value
+        .map(|value| PrevResult::parse(value, call.version))
+        .transpose()
+}
+
+/// Known to be UTF-8 since the environment was read.
+fn sandbox(call: &Call) -> String {
+    call.environment.netns.to_string_lossy().into_owned()
 }

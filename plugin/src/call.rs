@@ -1,6 +1,7 @@
 //! One call of the plugin, from the environment to the exit status: which verb it is, whether it may be answered, and
 //! what is printed. The order of the checks is the reference's: environment, stdin, JSON and name, verb, version.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -23,82 +24,106 @@ pub(crate) struct Call {
     pub(crate) deadline: Instant,
 }
 
+/// What a call comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// What belongs on stdout, if anything does.
+    pub document: Option<Value>,
+    /// Whether the exit status is 0.
+    pub success: bool,
+}
+
 /// Answers the call that the process's environment and stdin describe: at most one JSON document on stdout, and exit
 /// status 0 for success or 1.
 pub fn run() -> ExitCode {
-    let mut version = None;
-    let answer = perform(Instant::now(), &mut version);
-    let printed = match &answer {
-        Ok(None) => Ok(()),
-        Ok(Some(result)) => error::print(result),
-        Err(failure) => {
-            error::print(&reworded(failure.clone()).to_json(version.map(Version::as_str)))
-        }
+    let started = Instant::now();
+    let lookup = |name: &str| std::env::var_os(name);
+    if lookup("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
+        introduce();
+    }
+    let input = |verb: &Verb| match verb {
+        Verb::Version => Ok(stdin::glance()),
+        verb => stdin::read(started + verb.limit()),
     };
+    let answer = answer(started, lookup, input, act);
+    let printed = answer.document.as_ref().map_or(Ok(()), error::print);
     // A result that nobody received is no success.
-    if answer.is_ok() && printed.is_ok() {
+    if answer.success && printed.is_ok() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Checks and carries out one call. `version` is set as soon as it is known, since errors carry it.
-fn perform(started: Instant, version: &mut Option<Version>) -> Result<Option<Value>, Error> {
-    if std::env::var_os("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
-        introduce();
-    }
-    let environment = Environment::read(|name| std::env::var_os(name))?;
+/// Judges a call, has `act` carry it out, and puts what came of it in words.
+pub(crate) fn answer(
+    started: Instant,
+    lookup: impl Fn(&str) -> Option<OsString>,
+    input: impl FnOnce(&Verb) -> Result<Vec<u8>, Error>,
+    act: impl FnOnce(&Call) -> Result<Option<Value>, Error>,
+) -> Answer {
+    let mut version = None;
+    let result = perform(started, &lookup, input, act, &mut version);
+    let success = result.is_ok();
+    // DEL's errors have words to avoid, whatever check or daemon they come from.
+    let is_del = lookup("CNI_COMMAND").is_some_and(|command| command == "DEL");
+    let document = result.unwrap_or_else(|failure| {
+        let failure = if is_del { failure.for_del() } else { failure };
+        Some(failure.to_json(version.map(Version::as_str)))
+    });
+    Answer { document, success }
+}
+
+/// Checks a call and has it carried out. `version` is set as soon as it is known, since errors carry it.
+fn perform(
+    started: Instant,
+    lookup: impl Fn(&str) -> Option<OsString>,
+    input: impl FnOnce(&Verb) -> Result<Vec<u8>, Error>,
+    act: impl FnOnce(&Call) -> Result<Option<Value>, Error>,
+    version: &mut Option<Version>,
+) -> Result<Option<Value>, Error> {
+    let environment = Environment::read(lookup)?;
+    let input = input(&environment.verb)?;
     if environment.verb == Verb::Version {
-        return Ok(Some(version::answer(&stdin::glance())));
+        return Ok(Some(version::answer(&input)));
     }
-    let deadline = started + environment.verb.limit();
-    let config = Config::parse(&stdin::read(deadline)?)?;
+    let config = Config::parse(&input)?;
     *version = Version::named(config.version());
     let network = config.name()?.to_owned();
-    let act = act(&environment.verb)?;
+    if matches!(environment.verb, Verb::Unknown(_)) {
+        return Err(unknown(&environment.verb));
+    }
     let version = Version::negotiate(config.version(), &environment.verb)?;
     let id = AttachmentId {
         network,
         container_id: environment.container_id.clone(),
         ifname: environment.ifname.clone(),
     };
-    let call = Call {
+    let deadline = started + environment.verb.limit();
+    act(&Call {
         environment,
         config,
         id,
         version,
         deadline,
-    };
-    act(&call)
-}
-
-type Act = fn(&Call) -> Result<Option<Value>, Error>;
-
-/// What carries out a verb. VERSION is none of these: it needs no configuration.
-fn act(verb: &Verb) -> Result<Act, Error> {
-    Ok(match verb {
-        Verb::Add => |call| add::add(call).map(Some),
-        Verb::Del => |call| del::del(call).map(|()| None),
-        Verb::Check => |call| check::check(call).map(|()| None),
-        Verb::Gc => |call| gc::gc(call).map(|()| None),
-        Verb::Status => |call| status::status(call).map(|()| None),
-        Verb::Version | Verb::Unknown(_) => {
-            return Err(Error::new(
-                code::ENVIRONMENT,
-                format!("unknown CNI_COMMAND: {verb}"),
-            ));
-        }
     })
 }
 
-/// DEL's errors have words to avoid, whatever check or daemon they come from.
-fn reworded(failure: Error) -> Error {
-    if std::env::var_os("CNI_COMMAND").is_some_and(|command| command == "DEL") {
-        failure.for_del()
-    } else {
-        failure
+/// Carries out a call that passed the checks.
+fn act(call: &Call) -> Result<Option<Value>, Error> {
+    match &call.environment.verb {
+        Verb::Add => add::add(call),
+        Verb::Del => del::del(call),
+        Verb::Check => check::check(call),
+        Verb::Gc => gc::gc(call),
+        Verb::Status => status::status(call),
+        verb @ (Verb::Version | Verb::Unknown(_)) => Err(unknown(verb)),
     }
+}
+
+/// The refusal of a verb that nothing carries out.
+pub(crate) fn unknown(verb: &Verb) -> Error {
+    Error::new(code::ENVIRONMENT, format!("unknown CNI_COMMAND: {verb}"))
 }
 
 /// For people who start the plugin by hand; the runtime reads stdout.

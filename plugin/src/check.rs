@@ -3,6 +3,8 @@
 
 use std::os::fd::AsFd;
 
+use serde_json::Value;
+
 use crate::call::Call;
 use crate::client::{Daemon, unexpected};
 use crate::contract::{Ask, CheckRequest, Outcome};
@@ -11,21 +13,26 @@ use crate::netns::Netns;
 use crate::prev_result::PrevResult;
 
 /// Success if everything stands that an ADD left and `prevResult` lists. What other plugins did besides is theirs.
-pub(crate) fn check(call: &Call) -> Result<(), Error> {
-    let paths = call.config.paths()?;
-    let request = request(call)?;
+pub(crate) fn check(call: &Call) -> Result<Option<Value>, Error> {
+    let ask = request(call)?;
     let path = &call.environment.netns;
     let netns = Netns::open(path, call.environment.own_netns_allowed)
         .map_err(|error| error.into_error(path))?;
-    let daemon = Daemon::new(&paths.socket, call.deadline)?;
-    match daemon.ask_until_answered(Ask::Check(request), Some(netns.as_fd()))? {
-        Outcome::Checked => Ok(()),
+    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline)?;
+    conclude(daemon.ask_until_answered(ask, Some(netns.as_fd()))?)
+}
+
+/// What the daemon's answer means.
+pub(crate) fn conclude(outcome: Outcome) -> Result<Option<Value>, Error> {
+    match outcome {
+        Outcome::Checked => Ok(None),
         other => Err(unexpected(other, "CHECK")),
     }
 }
 
 /// What `prevResult` says of the pod's interface. CHECK must have one (CNI spec, "CHECK"), and it must be of this sandbox.
-fn request(call: &Call) -> Result<CheckRequest, Error> {
+pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
+    call.config.paths()?;
     let value = call.config.prev_result();
     let value = value.ok_or_else(|| Error::new(code::CONFIG, "required prevResult missing"))?;
     let previous = PrevResult::parse(value, call.version)?;
@@ -48,14 +55,14 @@ fn request(call: &Call) -> Result<CheckRequest, Error> {
             ),
         ));
     }
-    Ok(CheckRequest {
+    Ok(Ask::Check(CheckRequest {
         id: call.id.clone(),
         mac: interface["mac"]
             .as_str()
             .filter(|mac| is_mac(mac))
             .map(str::to_ascii_lowercase),
         addresses: previous.addresses_of(position),
-    })
+    }))
 }
 
 /// aws-node keeps the number of a route table in this member.

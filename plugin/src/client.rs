@@ -153,7 +153,8 @@ fn pause() {
     std::thread::sleep(RETRY_EVERY);
 }
 
-fn outcome(body: &[u8]) -> Result<Outcome, AskError> {
+/// Reads a reply.
+pub(crate) fn outcome(body: &[u8]) -> Result<Outcome, AskError> {
     let reply: Reply = decode(body)?;
     match reply.outcome {
         Outcome::Failed(failure) if failure.reason == STOPPING => Err(AskError::Stopping),

@@ -3,6 +3,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use serde_json::Value;
+
 use crate::args;
 use crate::aws_node;
 use crate::call::Call;
@@ -14,23 +16,37 @@ use crate::netns::{Netns, NetnsError};
 use crate::tombstone;
 
 /// Undoes an ADD, now or as soon as there is a daemon; also one that never was.
-pub(crate) fn del(call: &Call) -> Result<(), Error> {
+pub(crate) fn del(call: &Call) -> Result<Option<Value>, Error> {
     let netns = netns(call)?;
+    let request = request(call)?;
+    if let Err(odd) = args::pod(&call.environment.args, &call.config) {
+        note(&odd.to_string());
+    }
     let paths = call.config.paths()?;
-    let pod = args::pod(&call.environment.args, &call.config).unwrap_or_else(|error| {
-        note(&error.to_string());
-        None
-    });
-    let request = DelRequest {
-        id: call.id.clone(),
-        pod,
-        aws_node: aws_node::links(call.config.prev_result()),
-    };
     let daemon = Daemon::new(&paths.socket, call.deadline)?;
     let netns = netns.as_ref().map(AsFd::as_fd);
     match ask(&daemon, &request, netns) {
         Err(away) if away.is_away() => bury(&daemon, &request, netns, &paths, &away),
-        answered => settle(answered),
+        answered => conclude(answered?),
+    }
+}
+
+/// What the daemon is asked, and what a tombstone says.
+pub(crate) fn request(call: &Call) -> Result<DelRequest, Error> {
+    call.config.paths()?;
+    Ok(DelRequest {
+        id: call.id.clone(),
+        // Only for its log.
+        pod: args::pod(&call.environment.args, &call.config).unwrap_or_default(),
+        aws_node: aws_node::links(call.config.prev_result()),
+    })
+}
+
+/// What the daemon's answer means.
+pub(crate) fn conclude(outcome: Outcome) -> Result<Option<Value>, Error> {
+    match outcome {
+        Outcome::Deleted => Ok(None),
+        other => Err(unexpected(other, "DEL")),
     }
 }
 
@@ -61,22 +77,22 @@ fn bury(
     netns: Option<BorrowedFd<'_>>,
     paths: &Paths,
     away: &AskError,
-) -> Result<(), Error> {
+) -> Result<Option<Value>, Error> {
     let buried = tombstone::write(&paths.tombstones, request, daemon.invocation());
     match ask(daemon, request, netns) {
         Ok(Outcome::Deleted) => {
             // Replaying it would change nothing, so failing to take it back is no failure.
             let _ = tombstone::remove(&paths.tombstones, &request.id);
-            Ok(())
+            Ok(None)
         }
-        Err(still) if still.is_away() => buried.map_err(|error| {
+        Err(still) if still.is_away() => buried.map(|()| None).map_err(|error| {
             let dir = paths.tombstones.display();
             Error::new(
                 code::TRY_AGAIN,
                 format!("{away}, and no tombstone can be left in {dir}: {error}"),
             )
         }),
-        answered => settle(answered),
+        answered => conclude(answered?),
     }
 }
 
@@ -86,11 +102,4 @@ fn ask(
     netns: Option<BorrowedFd<'_>>,
 ) -> Result<Outcome, AskError> {
     daemon.ask(Ask::Del(request.clone()), netns)
-}
-
-fn settle(answered: Result<Outcome, AskError>) -> Result<(), Error> {
-    match answered? {
-        Outcome::Deleted => Ok(()),
-        other => Err(unexpected(other, "DEL")),
-    }
 }

@@ -100,10 +100,19 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl From<Failure> for Error {
+    /// 0 is no code (it would say that nothing failed), and an error has words.
     fn from(failure: Failure) -> Self {
+        let wordless = failure.msg.is_empty();
         Self {
-            code: failure.code,
-            msg: failure.msg,
+            code: match failure.code {
+                0 => code::PROTOCOL,
+                code => code,
+            },
+            msg: if wordless {
+                failure.reason
+            } else {
+                failure.msg
+            },
             details: failure.details,
         }
     }
@@ -135,11 +144,21 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "berth-cni: {}", one_line(text));
 }
 
-/// Events show the text as one line.
+/// The longest text that is told, in characters: events of Kubernetes have 1,024 bytes, and a configuration that is quoted
+/// may have megabytes.
+const TEXT_MAX: usize = 1000;
+
+/// Events show the text as one line, and not more than its begin.
 fn one_line(text: &str) -> String {
-    text.chars()
+    let mut line: String = text
+        .chars()
+        .take(TEXT_MAX)
         .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+        .collect();
+    if text.chars().nth(TEXT_MAX).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// `phrase` must be lower-case ASCII: then both strings have the same length in bytes and the same boundaries.
@@ -178,5 +197,11 @@ mod tests {
             json,
             json!({"cniVersion": "0.4.0", "code": 7, "msg": "a b", "details": "c d e"})
         );
+    }
+
+    #[test]
+    fn an_error_is_short() {
+        let json = Error::new(7, "ä".repeat(5000)).to_json(None);
+        assert_eq!(json["msg"], format!("{}…", "ä".repeat(TEXT_MAX)));
     }
 }

@@ -94,15 +94,17 @@ impl Connection {
             SockFlag::SOCK_CLOEXEC,
             None,
         )?;
-        let connection = Self {
-            stream: UnixStream::from(socket),
-            deadline,
-        };
+        let connection = Self::over(UnixStream::from(socket), deadline);
         connection
             .stream
             .set_write_timeout(Some(connection.left()?))?;
         socket::connect(connection.stream.as_raw_fd(), &address)?;
         Ok(connection)
+    }
+
+    /// A connection that somebody else has made.
+    pub fn over(stream: UnixStream, deadline: Instant) -> Self {
+        Self { stream, deadline }
     }
 
     /// Sends one message, with a descriptor on its first byte if there is one.

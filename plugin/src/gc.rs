@@ -13,15 +13,25 @@ use crate::error::{Error, code};
 const KEYS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 
 /// Takes back what is not named. A daemon that is away makes this fail: there is nobody else who knows what is there.
-pub(crate) fn gc(call: &Call) -> Result<(), Error> {
-    let paths = call.config.paths()?;
-    let request = GcRequest {
+pub(crate) fn gc(call: &Call) -> Result<Option<Value>, Error> {
+    let ask = request(call)?;
+    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline)?;
+    conclude(daemon.ask_until_answered(ask, None)?)
+}
+
+/// What the daemon is asked.
+pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
+    call.config.paths()?;
+    Ok(Ask::Gc(GcRequest {
         network: call.id.network.clone(),
         valid: valid(&call.config)?,
-    };
-    let daemon = Daemon::new(&paths.socket, call.deadline)?;
-    match daemon.ask_until_answered(Ask::Gc(request), None)? {
-        Outcome::Collected => Ok(()),
+    }))
+}
+
+/// What its answer means.
+pub(crate) fn conclude(outcome: Outcome) -> Result<Option<Value>, Error> {
+    match outcome {
+        Outcome::Collected => Ok(None),
         other => Err(unexpected(other, "GC")),
     }
 }

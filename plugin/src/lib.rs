@@ -5,6 +5,8 @@
 
 pub mod contract;
 pub mod frame;
+#[doc(hidden)]
+pub mod rehearsal;
 pub mod tombstone;
 
 mod add;
@@ -25,5 +27,5 @@ mod status;
 mod stdin;
 mod version;
 
-pub use call::run;
+pub use call::{Answer, run};
 pub use error::answer_panics;

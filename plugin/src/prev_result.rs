@@ -34,8 +34,19 @@ impl PrevResult {
                 return Err(invalid(&format!("interface without a name: {interface}")));
             }
         }
+        let interfaces = list(document, "interfaces")?.len();
         for ip in list(document, "ips")? {
             expect(ip, "address", is_cidr)?;
+            // Behind ours a dangling one would point to an interface that is not its own.
+            if ip
+                .get("interface")
+                .is_some_and(|index| !is_index(index, interfaces))
+            {
+                return Err(invalid(&format!(
+                    "no interface {} in {ip}",
+                    ip["interface"]
+                )));
+            }
             if ip
                 .get("gateway")
                 .is_some_and(|gateway| !gateway.is_null() && gateway != "")
@@ -126,6 +137,12 @@ fn expect(item: &Value, key: &str, holds: impl Fn(&str) -> bool) -> Result<(), E
         Some(text) if holds(text) => Ok(()),
         _ => Err(invalid(&format!("{key} is missing or malformed in {item}"))),
     }
+}
+
+/// `null` is no index, as Go writes one that is not there.
+fn is_index(value: &Value, interfaces: usize) -> bool {
+    let index = value.as_u64().map(usize::try_from);
+    value.is_null() || matches!(index, Some(Ok(index)) if index < interfaces)
 }
 
 fn is_cidr(text: &str) -> bool {

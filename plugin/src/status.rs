@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use crate::call::Call;
 use crate::client::{AskError, Daemon, unexpected};
 use crate::contract::{ALIVE_WITHIN, Ask, Outcome, heartbeat_path};
@@ -14,24 +16,40 @@ use crate::error::{Error, code};
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
 /// Success, or code 50.
-pub(crate) fn status(call: &Call) -> Result<(), Error> {
+pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
     let paths = call.config.paths()?;
     let daemon = Daemon::new(&paths.socket, call.deadline - AFTERWARDS)?;
-    let error = match daemon.ask(Ask::Status, None) {
-        Ok(Outcome::Ready) => return Ok(()),
-        Ok(other) => unexpected(other, "STATUS"),
+    match daemon.ask(Ask::Status, None) {
+        Ok(outcome) => conclude(outcome),
         Err(lost) => {
             let mute = lost.is_away() || matches!(lost, AskError::Silent);
             if mute && was_alive(&heartbeat_path(&paths.socket)) {
-                return Ok(());
+                return Ok(None);
             }
-            lost.into()
+            Err(unavailable(lost.into()))
         }
-    };
-    Err(Error {
+    }
+}
+
+/// What the daemon is asked.
+pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
+    call.config.paths()?;
+    Ok(Ask::Status)
+}
+
+/// What its answer means.
+pub(crate) fn conclude(outcome: Outcome) -> Result<Option<Value>, Error> {
+    match outcome {
+        Outcome::Ready => Ok(None),
+        other => Err(unavailable(unexpected(other, "STATUS"))),
+    }
+}
+
+fn unavailable(error: Error) -> Error {
+    Error {
         code: code::UNAVAILABLE,
         ..error
-    })
+    }
 }
 
 /// Whether the daemon has touched the file lately. A time that lies as far ahead as it may lie back is one that a clock

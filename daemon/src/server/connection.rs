@@ -14,8 +14,11 @@ use super::{Limits, ServerError, Service};
 /// The verb of a request that nobody understands, such as one of a plugin of another release.
 const UNKNOWN: &str = "unknown";
 
+/// How much is told of why a request cannot be understood, in characters.
+const GARBLED_MAX: usize = 200;
+
 /// Serves one connection. Whatever goes wrong is told to the client, if it can still be told, and logged.
-pub(super) async fn serve<S: Service>(mut stream: UnixStream, service: Arc<S>, limits: Limits) {
+pub async fn serve<S: Service>(mut stream: UnixStream, service: Arc<S>, limits: Limits) {
     let outcome = match answer(&stream, &*service, limits).await {
         Ok(Some(outcome)) => outcome,
         Ok(None) => return,
@@ -98,7 +101,10 @@ fn admit(stream: &UnixStream) -> Result<(), ServerError> {
 impl From<Unreadable> for ServerError {
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
-            Unreadable::Garbled(error) => Self::Garbled(error),
+            // It quotes the request, which may have megabytes.
+            Unreadable::Garbled(error) => {
+                Self::Garbled(error.to_string().chars().take(GARBLED_MAX).collect())
+            }
             Unreadable::OtherProtocol { theirs } => Self::OtherProtocol { theirs },
         }
     }

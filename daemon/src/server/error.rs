@@ -45,7 +45,7 @@ pub enum ServerError {
     },
     /// The request is not the JSON that the contract describes.
     #[error("cannot understand the request: {0}")]
-    Garbled(#[source] serde_json::Error),
+    Garbled(String),
     /// The plugin is of another release.
     #[error("the client speaks protocol {theirs} and berthd protocol {PROTOCOL}")]
     OtherProtocol {

@@ -102,6 +102,10 @@ async fn a_descriptor_on_each_byte_is_refused_and_all_are_closed() {
 async fn nonsense_is_answered_with_what_is_wrong() {
     let served = serve(Limits::default());
     let unknown = br#"{"protocol":2,"invocation":"one","ask":{"verb":"dance"}}"#;
+    let long = format!(
+        r#"{{"protocol":2,"ask":{{"verb":"{}"}}}}"#,
+        "x".repeat(5000)
+    );
     let newer = br#"{"protocol":7,"ask":["in a way that nobody knows yet"]}"#;
     for (bytes, reason, word) in [
         (
@@ -114,6 +118,7 @@ async fn nonsense_is_answered_with_what_is_wrong() {
         (framed(&[0xff; 900]), "RequestGarbled", ""),
         (framed("[".repeat(100_000).as_bytes()), "RequestGarbled", ""),
         (framed(unknown), "RequestGarbled", "dance"),
+        (framed(long.as_bytes()), "RequestGarbled", "unknown"),
         (framed(newer), "OtherProtocol", "protocol 7"),
     ] {
         let mut stream = served.connect().await;
@@ -121,6 +126,7 @@ async fn nonsense_is_answered_with_what_is_wrong() {
         let failure = failure(&mut stream).await;
         assert_eq!((failure.code, &*failure.reason), (100, reason));
         assert!(failure.msg.contains(word), "{failure:?}");
+        assert!(failure.msg.len() < 300, "{failure:?}");
     }
     assert!(matches!(state(&served).await, Outcome::Deleted));
 }

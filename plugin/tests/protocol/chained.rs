@@ -177,6 +177,9 @@ fn a06_a07_broken_results_fail_an_add_and_not_a_del() {
         json!({"ips": [{"address": "10.0.0.1/33"}]}),
         json!({"ips": [{"address": "10.0.0.300/24"}]}),
         json!({"ips": [{"address": "10.0.0.1/24", "gateway": "router"}]}),
+        json!({"ips": [{"address": "10.0.0.1/24", "interface": 0}]}),
+        json!({"interfaces": [{"name": "veth0"}], "ips": [{"address": "10.0.0.1/24", "interface": 1}]}),
+        json!({"interfaces": [{"name": "veth0"}], "ips": [{"address": "10.0.0.1/24", "interface": -1}]}),
         json!({"routes": [{"dst": "everywhere"}]}),
     ];
     for previous in broken {

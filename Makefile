@@ -10,7 +10,7 @@ DAEMON := --release --workspace --exclude bench --exclude containerd --exclude f
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test e2e lint fmt doc fleet manifests check-deploy clean ci
+.PHONY: help setup build demo test bench e2e lint fmt doc fleet manifests check-deploy clean ci
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,18 @@ demo: setup build ## two nodes on the mock cloud: every check by name, a table, 
 
 test: setup build ## all tests, end to end included (root)
 	$(CARGO) test --workspace
+
+bench: setup build $(BIN)/berth-bench ## measure against the kernel's floor and other plugins: a table, target/bench.json, target/bench/*.svg (root; ARGS=)
+	@$(BIN)/berth-bench $(ARGS)
+
+.PHONY: $(BIN)/berth-bench
+# The floor is built as the plugin is.
+$(BIN)/berth-bench:
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile plugin -p floor --bins --target $(TARGET)
+	$(CARGO) build --release -p bench
+	@mkdir -p $(BIN)
+	install -m 0755 $(addprefix $(BUILT)/$(TARGET)/plugin/,floor-plugin floor-daemon) $(BIN)/
+	install -s -m 0755 $(BUILT)/release/berth-bench $(BIN)/
 
 e2e: setup build ## only the end-to-end tests: crashes among them (root)
 	$(CARGO) test -p e2e -p containerd

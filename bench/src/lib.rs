@@ -2,6 +2,7 @@
 //! the [`Bench`]: times as rows, everything else as figures, and the ratios that are goals. Nothing here is a test: no
 //! time is asserted.
 
+pub mod add;
 pub mod daemon;
 pub mod goals;
 pub mod machine;

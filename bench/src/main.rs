@@ -11,7 +11,7 @@ fn main() -> anyhow::Result<()> {
             machine: bench::machine::describe(),
             ..Record::default()
         },
-        quick: false,
+        quick: std::env::args().any(|a| a == "--quick"),
         peers: Vec::new(),
         progress: ProgressBar::new_spinner(),
     };

@@ -1,0 +1,237 @@
+//! ADD: an address, and the link for it or the link that is there.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::ip::{self, ip};
+use crate::ipam::{self, Given};
+use crate::netns::{self, Netns};
+use crate::prev::Prev;
+use crate::result::Attached;
+use crate::rules::broken;
+use crate::state::{Record, State};
+use crate::{args, daemon, del};
+
+/// The mtu of a veth that nobody asked another for.
+const MTU: u32 = 1500;
+
+pub fn add(call: &Call) -> Result<Option<Value>, Failure> {
+    let answer = attach(call);
+    if answer.is_err() && broken("add-del-stuck") {
+        fs::write(call.conf.data_dir().join("stuck"), "")?;
+    }
+    let result = answer?;
+    if broken("own-netns-after") && netns::is_own_path(&call.environment.netns) {
+        return Err(netns::Unusable::Own.into_failure(&call.environment.netns));
+    }
+    Ok(match () {
+        () if broken("add-silent") => None,
+        () if broken("prev-suppressed") && call.conf.get("prevResult").is_some() => None,
+        () if broken("add-null") => Some(Value::Null),
+        () => Some(result),
+    })
+}
+
+fn attach(call: &Call) -> Result<Value, Failure> {
+    let mtu = call.conf.mtu()?.unwrap_or(MTU);
+    args::check(call)?;
+    let mark = fs::read(call.conf.data_dir().join("status"));
+    if (broken("add-needs-status") && mark.is_err())
+        || (broken("status-blocks-add") && mark.is_ok())
+    {
+        return Err(Failure::new(11, "STATUS says no"));
+    }
+    let prev = Prev::of(&call.conf)?;
+    let environment = &call.environment;
+    daemon::ask(call, 11)?;
+    let state = State::open(&call.conf.data_dir())?;
+    if broken("netns-late") {
+        let given = ipam::give(call, &state)?;
+        state.put(&record(call, given.addresses(), None, true))?;
+    }
+    let Some(netns) = netns::required(&environment.netns, environment.own_netns_allowed)? else {
+        return Ok(json!({"cniVersion": call.conf.version}));
+    };
+    let there = prev
+        .as_ref()
+        .and_then(|prev| prev.index_in_sandbox(&call.key.ifname));
+    let is_made = there.is_none();
+    if is_made {
+        make_room(call, &state, &netns)?;
+    }
+    let given = ipam::give(call, &state)?;
+    let host = is_made.then(|| call.key.host_ifname());
+    let whole = record(call, given.addresses(), host, true);
+    if !broken("killed-add-leaks") {
+        state.put(&Record {
+            is_whole: false,
+            ..whole.clone()
+        })?;
+    }
+    let wired = if is_made {
+        wire(call, &given, &netns, mtu)
+    } else {
+        address(call, &given, &netns)
+    };
+    if let Err(failure) = wired {
+        undo(call, &state, &whole);
+        return Err(failure);
+    }
+    if broken("killed-add-leaks") {
+        daemon::pause(Duration::from_millis(400));
+    }
+    state.put(&whole)?;
+    Ok(Attached {
+        call,
+        given: &given,
+        is_made,
+        mtu,
+    }
+    .document(prev))
+}
+
+/// Nothing of that name may be there, unless a killed ADD of this attachment left it.
+fn make_room(call: &Call, state: &State, netns: &Netns) -> Result<(), Failure> {
+    let ifname = call.key.ifname.as_str();
+    let left = state.get(&call.key);
+    if let Some(left) = &left {
+        if !left.is_whole && broken("add-never-again") {
+            return Err(Failure::new(101, "an earlier ADD did not end"));
+        }
+        let is_there = netns.run(|| ip::link(ifname))?.is_some();
+        if left.is_whole && is_there && !broken("add-twice") {
+            return Err(Failure::new(101, format!("{ifname} already exists")));
+        }
+        del::release(state, left, None)?;
+        ipam::forward(call, "DEL")?;
+    }
+    if netns.run(|| ip::link(ifname))?.is_none() {
+        return Ok(());
+    }
+    if broken("add-takes-over") {
+        return netns.run(|| ip::delete(ifname));
+    }
+    if broken("add-exists-ok") || broken("ifname-replaced") || broken("add-makes-nothing") {
+        return Ok(());
+    }
+    if broken("no-undo") {
+        let given = ipam::give(call, state)?;
+        state.put(&record(call, given.addresses(), None, true))?;
+    }
+    Err(Failure::new(101, format!("{ifname} already exists")))
+}
+
+/// Makes the veth and what belongs to it on both sides.
+fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failure> {
+    if broken("add-makes-nothing") {
+        return Ok(());
+    }
+    let (host, path, mtu) = (call.key.host_ifname(), netns.path(), mtu.to_string());
+    let (host_mac, pod_mac) = (call.key.mac("host"), call.key.mac("pod"));
+    let there = netns.run(|| ip::link(&call.key.ifname))?.is_some();
+    if there && broken("add-exists-ok") {
+        return Ok(());
+    }
+    let ifname = if there {
+        "other0"
+    } else {
+        call.key.ifname.as_str()
+    };
+    ip(&[
+        "link", "add", "name", &host, "address", &host_mac, "mtu", &mtu, "type", "veth", "peer",
+        "name", ifname, "address", &pod_mac, "mtu", &mtu, "netns", &path,
+    ])?;
+    netns.run(|| ip(&["link", "set", "dev", ifname, "up"]))?;
+    ip(&["link", "set", "dev", &host, "up"])?;
+    for entry in &given.ips {
+        let address = entry["address"].as_str().unwrap_or_default();
+        let gateway = entry["gateway"].as_str().unwrap_or_default();
+        netns.run(|| ip(&["addr", "add", address, "dev", ifname]))?;
+        let alone = address.split('/').next().unwrap_or_default();
+        ip(&["route", "add", alone, "dev", &host])?;
+        if !gateway.is_empty() {
+            let length = if gateway.contains(':') { 128 } else { 32 };
+            ip(&["addr", "add", &format!("{gateway}/{length}"), "dev", &host])?;
+            if address.ends_with("/32") || address.ends_with("/128") {
+                netns.run(|| ip(&["route", "append", gateway, "dev", ifname, "scope", "link"]))?;
+            }
+        }
+        if broken("del-keeps-route") {
+            ip(&[
+                "rule", "add", "priority", "512", "to", alone, "lookup", "main",
+            ])?;
+        }
+    }
+    given
+        .routes
+        .iter()
+        .try_for_each(|route| netns.run(|| add_route(route, ifname)))
+}
+
+/// A route; a default one that is there is left alone.
+fn add_route(route: &Value, ifname: &str) -> Result<(), Failure> {
+    let text = |key: &str| route[key].as_str().unwrap_or_default();
+    let (dst, gw) = (text("dst"), text("gw"));
+    let family = if dst.contains(':') { "-6" } else { "-4" };
+    let is_default = dst.ends_with("/0");
+    if is_default && !broken("route-exists-fails") {
+        let there = ip::json(&[family, "route", "show", "default"])?;
+        if !there.is_empty() {
+            return Ok(());
+        }
+    }
+    let mut args = vec![family, "route", "add", dst];
+    if !gw.is_empty() {
+        args.extend(["via", gw]);
+    }
+    args.extend(["dev", ifname]);
+    ip(&args).map(drop)
+}
+
+/// Puts the addresses on the interface that an earlier plugin made.
+fn address(call: &Call, given: &Given, netns: &Netns) -> Result<(), Failure> {
+    let ifname = call.key.ifname.as_str();
+    if netns.run(|| ip::link(ifname))?.is_none() {
+        return Err(Failure::new(
+            7,
+            format!("{ifname} of prevResult is not in CNI_NETNS"),
+        ));
+    }
+    if broken("add-makes-nothing") {
+        return Ok(());
+    }
+    let mut addresses = given.addresses().into_iter();
+    addresses.try_for_each(|address| {
+        netns
+            .run(|| ip(&["addr", "add", &address, "dev", ifname]))
+            .map(drop)
+    })
+}
+
+/// Takes back what a failed ADD made.
+fn undo(call: &Call, state: &State, record: &Record) {
+    if broken("no-undo") {
+        let _ = state.put(record);
+        return;
+    }
+    // the first failure is the one to tell
+    let _ = del::release(state, record, None);
+    if !broken("ipam-not-undone") {
+        let _ = ipam::forward(call, "DEL");
+    }
+}
+
+fn record(call: &Call, addresses: Vec<String>, host: Option<String>, is_whole: bool) -> Record {
+    let netns = call.environment.netns.clone();
+    Record {
+        key: call.key.clone(),
+        addresses,
+        host,
+        netns,
+        is_whole,
+    }
+}

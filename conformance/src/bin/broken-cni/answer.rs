@@ -1,0 +1,119 @@
+//! What the runtime sees of a call: stdout, stderr and the exit status.
+
+use std::io::{self, Write};
+use std::process::{Command, ExitCode, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::call;
+use crate::failure::{Failure, note};
+use crate::rules::broken;
+
+/// The newest version of the protocol that is spoken here.
+pub const NEWEST: &str = "1.1.0";
+
+/// Answers the call that environment and stdin describe.
+pub fn run() -> ExitCode {
+    let verb = std::env::var("CNI_COMMAND").unwrap_or_default();
+    let mut version = NEWEST.to_owned();
+    misbehave(&verb);
+    let answer = call::perform(&verb, &mut version);
+    let printed = match &answer {
+        Ok(None) => Ok(()),
+        Ok(Some(result)) => print(&result.to_string()),
+        Err(failure) => refuse(&verb, failure.clone(), &version),
+    };
+    if printed.is_err() && broken("closed-stdout-aborts") {
+        std::process::abort();
+    }
+    let heard = printed.is_ok() || broken("unread-result-succeeds");
+    let is_well = match answer {
+        Ok(_) => heard && !(verb == "ADD" && broken("add-exit-1")),
+        Err(_) => broken("error-exit-0"),
+    };
+    if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn refuse(verb: &str, failure: Failure, version: &str) -> io::Result<()> {
+    let failure = if verb == "DEL" {
+        failure.for_del()
+    } else {
+        failure
+    };
+    let document = failure.to_json(version);
+    if broken("error-on-stderr") {
+        note(&document.to_string());
+        return Ok(());
+    }
+    if broken("error-plain") {
+        return print(&failure.msg);
+    }
+    if broken("error-and-result") {
+        print(&json!({"cniVersion": version}).to_string())?;
+    }
+    print(&document.to_string())
+}
+
+/// What is wrong with every call, whatever its answer.
+fn misbehave(verb: &str) {
+    let is_noisy = broken("stdout-log")
+        || (broken("stdout-log-del") && verb == "DEL")
+        || (broken("ambient-log") && std::env::var_os("RUST_LOG").is_some());
+    if is_noisy {
+        let _ = print("level=info msg=called");
+    }
+    if broken("stderr-chatter") {
+        (0..20).for_each(|_| note("this is said of every call"));
+    }
+    if broken("child-stays") {
+        stay();
+    }
+}
+
+/// Starts a child that keeps stdout open for longer than any runtime wants to wait.
+fn stay() {
+    let mut sleep = Command::new("/bin/sleep");
+    if let Err(error) = sleep.arg("20").stdin(Stdio::null()).spawn() {
+        note(&error.to_string());
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(format!("{text}\n").as_bytes())?;
+    stdout.flush()
+}
+
+/// The answer to VERSION; `stdin` is what came along.
+pub fn versions(stdin: &[u8]) -> Result<Value, Failure> {
+    let asked: Option<Value> = serde_json::from_slice(stdin).ok();
+    if broken("version-needs-stdin") && asked.is_none() {
+        return Err(Failure::new(6, "no configuration"));
+    }
+    let echoed = asked.as_ref().and_then(|conf| conf["cniVersion"].as_str());
+    let mut supported = call::SUPPORTED.to_vec();
+    if broken("version-fails") {
+        return Err(Failure::new(999, "VERSION failed"));
+    }
+    if broken("version-unknown-text") {
+        return Err(Failure::new(4, "unknown CNI_COMMAND: VERSION"));
+    }
+    if broken("version-empty-list") {
+        supported.clear();
+    }
+    if broken("version-list-short") {
+        supported.retain(|version| *version != "1.0.0");
+    }
+    if broken("version-unsorted") {
+        supported.reverse();
+    }
+    if broken("version-shuffled") {
+        let times = usize::try_from(std::process::id()).unwrap_or_default();
+        supported.rotate_left(times % call::SUPPORTED.len());
+    }
+    Ok(json!({"cniVersion": echoed.unwrap_or(NEWEST), "supportedVersions": supported}))
+}

@@ -1,0 +1,84 @@
+//! GC: takes back what this network's attachments have that are not named.
+
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::rules::broken;
+use crate::state::{Record, State};
+use crate::{del, ip, ipam};
+
+pub fn gc(call: &Call) -> Result<Option<Value>, Failure> {
+    let valid = valid(call)?;
+    let state = State::open(&call.conf.data_dir())?;
+    let mut failures = Vec::new();
+    for record in state.all() {
+        let is_ours = record.key.network == call.key.network || broken("gc-other-networks");
+        let stays = !is_ours || (is_valid(&record, &valid) && !broken("gc-valid-too"));
+        if stays || broken("gc-nothing") {
+            continue;
+        }
+        failures.extend(take(&state, &record).err());
+    }
+    if !broken("gc-ipam-unasked") {
+        failures.extend(ipam::forward(call, "GC").err());
+    }
+    match failures.pop() {
+        Some(failure) => Err(failure),
+        None => Ok(broken("gc-prints").then(|| json!({}))),
+    }
+}
+
+fn take(state: &State, record: &Record) -> Result<(), Failure> {
+    if broken("gc-keeps-link") {
+        state.forget(&record.key);
+        return Ok(());
+    }
+    if broken("gc-keeps-address") {
+        return record.host.as_deref().map_or(Ok(()), ip::delete);
+    }
+    del::release(state, record, None)
+}
+
+fn is_valid(record: &Record, valid: &[Value]) -> bool {
+    let same = |entry: &Value| {
+        let is_ifname = entry["ifname"] == record.key.ifname.as_str() || broken("gc-by-container");
+        entry["containerID"] == record.key.container_id.as_str() && is_ifname
+    };
+    valid.iter().any(same)
+}
+
+/// The list under either key; `null` is an empty one, no key at all is a mistake.
+fn valid(call: &Call) -> Result<Vec<Value>, Failure> {
+    let mut keys = vec!["cni.dev/valid-attachments", "cni.dev/attachments"];
+    if broken("gc-new-key-only") {
+        keys.pop();
+    }
+    if broken("gc-old-key-only") {
+        keys.remove(0);
+    }
+    let refused = || Failure::new(7, "GC without a list of valid attachments");
+    let all = || {
+        State::open(&call.conf.data_dir()).map(|state| {
+        let entry = |record: Record| json!({"containerID": record.key.container_id, "ifname": record.key.ifname});
+        state.all().into_iter().map(entry).collect()
+    })
+    };
+    match keys
+        .into_iter()
+        .find_map(|key| call.conf.document().get(key))
+    {
+        None if broken("gc-absent-wipes") => Ok(Vec::new()),
+        None if broken("gc-absent-succeeds") => all(),
+        None => Err(refused()),
+        Some(Value::Null) if broken("gc-null-refused") => Err(refused()),
+        Some(Value::Null) if broken("gc-null-keeps") => all(),
+        Some(Value::Array(list)) if list.is_empty() && broken("gc-empty-keeps") => all(),
+        Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) => Ok(list.clone()),
+        Some(other) => Err(Failure::new(
+            7,
+            format!("the list of valid attachments is {other}"),
+        )),
+    }
+}

@@ -1,0 +1,55 @@
+//! `ip`, run in the thread's namespace, without anything of the environment.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Where distributions put it; PATH is not to matter.
+const PLACES: [&str; 4] = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"];
+
+/// Runs `ip ARGS` and returns what it printed.
+pub fn ip(args: &[&str]) -> Result<String, Failure> {
+    let place = PLACES
+        .iter()
+        .find(|place| std::path::Path::new(place).exists());
+    let mut command = Command::new(place.unwrap_or(&PLACES[0]));
+    let output = command
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::null())
+        .current_dir("/")
+        .output()?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(101, format!("ip {}", args.join(" ")))
+        .details(stderr.trim().replace('\n', " ")))
+}
+
+/// Runs `ip -json ARGS` and returns the entries.
+pub fn json(args: &[&str]) -> Result<Vec<Value>, Failure> {
+    let text = ip(&[&["-json"], args].concat())?;
+    let entries: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+    Ok(entries
+        .into_iter()
+        .filter(|entry| entry.as_object().is_some_and(|o| !o.is_empty()))
+        .collect())
+}
+
+/// The link `name` with its addresses.
+pub fn link(name: &str) -> Result<Option<Value>, Failure> {
+    Ok(json(&["addr", "show"])?
+        .into_iter()
+        .find(|link| link["ifname"] == name))
+}
+
+/// Deletes the link `name`; none being there is fine.
+pub fn delete(name: &str) -> Result<(), Failure> {
+    match ip(&["link", "del", "dev", name]) {
+        Err(error) if link(name)?.is_some() => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,199 @@
+//! The result of an ADD in the form of the configuration's version.
+
+use serde_json::{Map, Value, json};
+
+use crate::call::Call;
+use crate::ipam::Given;
+use crate::prev::Prev;
+use crate::rules::broken;
+
+/// What an ADD did.
+pub struct Attached<'a> {
+    pub call: &'a Call,
+    pub given: &'a Given,
+    /// Whether a veth was made; else the address went to what was there.
+    pub is_made: bool,
+    pub mtu: u32,
+}
+
+impl Attached<'_> {
+    /// The document behind `prev`'s.
+    pub fn document(&self, prev: Option<Prev>) -> Value {
+        let foreign = prev
+            .as_ref()
+            .map_or(0, |prev| prev.list("interfaces").len());
+        let there = prev
+            .as_ref()
+            .and_then(|prev| prev.index_in_sandbox(&self.call.key.ifname));
+        let mut document = prev.map(|prev| prev.0).unwrap_or_default();
+        if broken("prev-dropped") {
+            document.clear();
+        }
+        for (rule, key) in [
+            ("prev-routes-dropped", "routes"),
+            ("prev-dns-dropped", "dns"),
+        ] {
+            if broken(rule) {
+                document.remove(key);
+            }
+        }
+        let own = if self.is_made {
+            self.interfaces()
+        } else {
+            Vec::new()
+        };
+        let at = there.unwrap_or((foreign + own.len()).saturating_sub(1));
+        self.families(&mut document);
+        extend(&mut document, "interfaces", own, broken("prev-reordered"));
+        extend(&mut document, "ips", self.ips(at, foreign), false);
+        let routes = self.given.routes.clone();
+        extend(
+            &mut document,
+            "routes",
+            if self.is_made {
+                self.routes(routes)
+            } else {
+                Vec::new()
+            },
+            false,
+        );
+        if let Some(dns) = &self.given.dns {
+            document.insert("dns".to_owned(), dns.clone());
+        }
+        let version = self.call.conf.version.as_str();
+        let version = if broken("result-newest") {
+            "1.1.0"
+        } else {
+            version
+        };
+        document.insert("cniVersion".to_owned(), json!(version));
+        if broken("result-unversioned") {
+            document.remove("cniVersion");
+        }
+        if broken("ips-reversed")
+            && let Some(Value::Array(ips)) = document.get_mut("ips")
+        {
+            ips.reverse();
+        }
+        Value::Object(document)
+    }
+
+    fn interfaces(&self) -> Vec<Value> {
+        let Call {
+            environment,
+            key,
+            conf,
+            ..
+        } = self.call;
+        let name = if broken("host-misnamed") {
+            "veth0".to_owned()
+        } else {
+            key.host_ifname()
+        };
+        let mut host = json!({"name": name, "mac": key.mac("host")});
+        if broken("host-in-sandbox") {
+            host["sandbox"] = json!(environment.netns);
+        }
+        let pod_name = if broken("interface-unnamed") {
+            "pod0"
+        } else {
+            &key.ifname
+        };
+        let mac = key.mac(if broken("mac-wrong") { "other" } else { "pod" });
+        let mut pod = json!({"name": pod_name, "mac": mac});
+        let resolved = std::fs::canonicalize(&environment.netns).unwrap_or_default();
+        if broken("sandbox-resolved") {
+            pod["sandbox"] = json!(resolved);
+        } else if !broken("sandbox-missing") {
+            pod["sandbox"] = json!(environment.netns);
+        }
+        if conf.version == "1.1.0" || broken("result-mtu-early") {
+            pod["mtu"] = json!(self.mtu);
+        }
+        if broken("host-unlisted") {
+            vec![pod]
+        } else {
+            vec![host, pod]
+        }
+    }
+
+    fn ips(&self, at: usize, foreign: usize) -> Vec<Value> {
+        let at = match () {
+            () if broken("index-beyond") => at + 1,
+            () if broken("index-host") => at.saturating_sub(1),
+            () if broken("prev-index-kept") => 1,
+            () if broken("prev-reordered") && foreign > 0 => at,
+            () => at,
+        };
+        let dress = |ip: &Value| {
+            let mut ip = ip.clone();
+            let omitted = (broken("index-0-omitted") && at == 0) || broken("ipam-index-unset");
+            if !omitted {
+                ip["interface"] = json!(at);
+            }
+            let address = ip["address"].as_str().unwrap_or_default().to_owned();
+            self.family(&mut ip);
+            if broken("address-no-cidr") {
+                ip["address"] = json!(address.split('/').next());
+            }
+            if broken("address-network") {
+                let bytes = address.rsplit_once('.').map_or("10.99.0", |(net, _)| net);
+                ip["address"] = json!(format!("{bytes}.0/24"));
+            }
+            ip
+        };
+        self.given.ips.iter().map(dress).collect()
+    }
+
+    fn routes(&self, mut routes: Vec<Value>) -> Vec<Value> {
+        if broken("route-no-cidr") {
+            routes
+                .iter_mut()
+                .for_each(|route| route["dst"] = json!("default"));
+        }
+        routes
+    }
+
+    /// `version` of an address is demanded before 1.0.0 and unknown since.
+    fn families(&self, document: &mut Map<String, Value>) {
+        let Some(Value::Array(ips)) = document.get_mut("ips") else {
+            return;
+        };
+        for ip in ips {
+            self.family(ip);
+            if broken("prev-foreign-index")
+                && let Some(index) = ip["interface"].as_u64()
+            {
+                ip["interface"] = json!(index + 1);
+            }
+            if broken("index-invented") && ip["interface"].is_null() {
+                ip["interface"] = json!(0);
+            }
+        }
+    }
+
+    fn family(&self, ip: &mut Value) {
+        let is_old = self.call.conf.version.starts_with("0.");
+        let is_shown = (is_old && !broken("family-missing")) || broken("family-kept");
+        let Some(ip) = ip.as_object_mut() else {
+            return;
+        };
+        let is_v6 = ip["address"]
+            .as_str()
+            .is_some_and(|address| address.contains(':'));
+        ip.remove("version");
+        if is_shown {
+            ip.insert("version".to_owned(), json!(if is_v6 { "6" } else { "4" }));
+        }
+    }
+}
+
+/// Appends to a list, made if it is absent or `null`.
+fn extend(document: &mut Map<String, Value>, key: &str, entries: Vec<Value>, in_front: bool) {
+    match document.get_mut(key) {
+        Some(Value::Array(list)) if in_front => drop(list.splice(0..0, entries)),
+        Some(Value::Array(list)) => list.extend(entries),
+        _ if entries.is_empty() => {}
+        _ => drop(document.insert(key.to_owned(), Value::Array(entries))),
+    }
+}

@@ -1,0 +1,64 @@
+//! Reading stdin: to its end for a configuration, at a glance for VERSION.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::failure::Failure;
+use crate::rules::broken;
+
+/// The largest configuration, bytes.
+const LIMIT: usize = 8 << 20;
+/// How long VERSION waits for a configuration, milliseconds.
+const GLANCE: u16 = 20;
+
+/// All of stdin.
+pub fn read() -> Result<Vec<u8>, Failure> {
+    let limit = match () {
+        () if broken("stdin-64k") => 64 << 10,
+        () if broken("stdin-unlimited") => usize::MAX,
+        () => LIMIT,
+    };
+    let code = if broken("stdin-read-error-6") { 6 } else { 5 };
+    let failed = |error: Errno| Failure::new(code, format!("error reading from stdin: {error}"));
+    let bytes = chunks(limit, || true).map_err(failed)?;
+    if bytes.len() > limit {
+        if broken("stdin-64k") {
+            return Ok(bytes[..limit].to_vec());
+        }
+        return Err(Failure::new(
+            7,
+            format!("network config larger than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// What comes at once.
+pub fn glance() -> Vec<u8> {
+    if broken("version-waits") {
+        return chunks(LIMIT, || true).unwrap_or_default();
+    }
+    let soon = || {
+        let stdin = io::stdin();
+        let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(GLANCE)).is_ok_and(|ready| ready > 0)
+    };
+    chunks(LIMIT, soon).unwrap_or_default()
+}
+
+fn chunks(limit: usize, more: impl Fn() -> bool) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 << 10];
+    while bytes.len() <= limit && more() {
+        match nix::unistd::read(io::stdin(), &mut chunk) {
+            Ok(0) => break,
+            Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}

@@ -1,6 +1,8 @@
 //! The cases by group. A file of a group is a table of [`Case`]s and their functions, named alike.
 
 mod add;
+mod check;
+mod del;
 mod environment;
 
 use crate::case::Case;
@@ -10,4 +12,6 @@ pub const ALL: &[&[Case]] = &[
     environment::CASES,
     //
     add::CASES,
+    del::CASES,
+    check::CASES,
 ];

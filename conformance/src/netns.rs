@@ -148,7 +148,8 @@ impl Netns {
     /// # Errors
     /// `ip` failed; its words are included.
     pub fn ip(&self, args: &[&str]) -> anyhow::Result<String> {
-        output(self.command("ip").args(args))
+        // without nsenter between: `command` starts two programs, and this is called by the thousand
+        self.run(|| output(Command::new("ip").args(args)))?
     }
 
     /// Sets a sysctl inside this namespace, `key` in dotted form.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::case::Mode;
 use crate::runtime::conflist::{Conflist, Version};
 
-/// In texts of a configuration: the directory of the session, for plugins that keep files.
+/// In texts of a configuration and of a description's commands: the directory of the session, for plugins that keep files.
 pub const DIR: &str = "@dir@";
 
 /// A plugin and all that the suite needs to know of it.

@@ -3,6 +3,7 @@
 //! of the case.
 
 mod daemon;
+pub mod traces;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::pod::Pod;
 use crate::runtime::Runtime;
 use crate::runtime::attachment::Attachment;
 use crate::runtime::conflist::{Conflist, Version};
-use crate::subject::Subject;
+use crate::subject::{DIR, Subject};
 
 /// `CNI_IFNAME` of a pod's first interface in all runtimes.
 pub const IFNAME: &str = "eth0";
@@ -111,17 +112,24 @@ impl<'a> World<'a> {
     /// # Errors
     /// It cannot be made.
     pub fn another_pod(&self) -> anyhow::Result<Arc<Pod>> {
-        let pod = match (self.mode, self.subject.before()) {
+        let pod = Arc::new(self.loose_pod()?);
+        lock(&self.pods).push(pod.clone());
+        Ok(pod)
+    }
+
+    /// A further sandbox that the caller may remove before the world ends.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn loose_pod(&self) -> anyhow::Result<Pod> {
+        Ok(match (self.mode, self.subject.before()) {
             (Mode::Creating, _) => Pod::empty(IFNAME)?,
             (Mode::Chained, None) => Pod::with_interface(IFNAME, &self.host, self.version)?,
             (Mode::Chained, Some(before)) => {
                 let list = json!({"plugins": before});
                 Pod::behind(IFNAME, &self.host, self.runtime(&list)?)?
             }
-        };
-        let pod = Arc::new(pod);
-        lock(&self.pods).push(pod.clone());
-        Ok(pod)
+        })
     }
 
     /// A runtime for `list` in this run's version and with its network's name.
@@ -237,12 +245,17 @@ impl<'a> World<'a> {
     /// # Errors
     /// The sandbox cannot be made.
     pub fn call_after(&self, verb: &str, result: &Value) -> anyhow::Result<Call> {
-        let call = self.call(verb)?;
-        Ok(if verb == "DEL" && self.version < Version::V0_4_0 {
-            call
-        } else {
-            call.set("prevResult", result.clone())
-        })
+        Ok(self.after(verb, &*self.pod()?, result))
+    }
+
+    /// DEL or CHECK of `pod` with `result` as libcni passes it.
+    #[must_use]
+    pub fn after(&self, verb: &str, pod: &Pod, result: &Value) -> Call {
+        let call = self.call_for(verb, pod);
+        if verb == "DEL" && self.version < Version::V0_4_0 {
+            return call;
+        }
+        call.set("prevResult", result.clone())
     }
 
     /// What the plugin says that it holds, line by line in order (`held` of the description).
@@ -258,9 +271,11 @@ impl<'a> World<'a> {
         Ok(lines)
     }
 
-    /// Runs a command of the description on the host.
+    /// Runs a command of the description on the host, with the session's directory put in.
     fn told(&self, command: &[String]) -> anyhow::Result<String> {
-        let (program, args) = command.split_first().context("an empty command")?;
+        let dir = self.dir.to_string_lossy();
+        let placed: Vec<String> = command.iter().map(|part| part.replace(DIR, &dir)).collect();
+        let (program, args) = placed.split_first().context("an empty command")?;
         output(self.host.command(program).args(args))
     }
 

@@ -8,8 +8,10 @@ mod ruleset;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use super::{Netns, output};
@@ -42,7 +44,7 @@ impl fmt::Display for Change {
 }
 
 impl Snapshot {
-    /// Reads the state of `netns` by `ip -j` and `nft -j`.
+    /// Reads the state of `netns` by `ip -json` and `nft -j`.
     ///
     /// # Errors
     /// One of the programs failed or printed what is not JSON.
@@ -52,21 +54,20 @@ impl Snapshot {
             lines.sort();
             sections.insert(section.to_owned(), lines);
         };
-        put("link", lines(&json(netns, &["-d", "link"])?, link));
-        put("address", addresses(&json(netns, &["addr"])?));
-        put(
-            "route",
-            lines(
-                &json(netns, &["-4", "route", "show", "table", "all"])?,
-                selected,
-            ),
-        );
-        let mut routes6 = json(netns, &["-6", "route", "show", "table", "all"])?;
+        let [links, addresses4, routes4, rules4] = json(netns, "-4")?;
+        let [_, addresses6, mut routes6, rules6] = json(netns, "-6")?;
         routes6.retain(|route| !is_automatic(&route["dst"]));
+        put("link", lines(&links, link));
+        put(
+            "address",
+            [addresses(&addresses4), addresses(&addresses6)].concat(),
+        );
+        put("route", lines(&routes4, selected));
         put("route6", lines(&routes6, selected));
-        put("rule", lines(&json(netns, &["-4", "rule"])?, selected));
-        put("rule6", lines(&json(netns, &["-6", "rule"])?, selected));
-        let ruleset = output(netns.command("nft").args(["-j", "list", "ruleset"]))?;
+        put("rule", lines(&rules4, selected));
+        put("rule6", lines(&rules6, selected));
+        let ruleset =
+            netns.run(|| output(Command::new("nft").args(["-j", "list", "ruleset"])))??;
         let ruleset = serde_json::from_str(&ruleset).context("nft -j list ruleset")?;
         sections.extend(ruleset::sections(&ruleset));
         if ruleset::has_xtables(&ruleset) {
@@ -127,14 +128,28 @@ fn without(these: &[String], those: &[String]) -> Vec<String> {
     these.iter().filter(missing).cloned().collect()
 }
 
-fn json(netns: &Netns, args: &[&str]) -> anyhow::Result<Vec<Value>> {
-    let args: Vec<&str> = std::iter::once("-j").chain(args.iter().copied()).collect();
-    let text = netns.ip(&args)?;
-    // iproute2 prints nothing at all where there is nothing to print
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
+/// Links, addresses, routes and rules of one family, by one program: snapshots are taken by the hundred.
+fn json(netns: &Netns, family: &str) -> anyhow::Result<[Vec<Value>; 4]> {
+    let asked = "link show\naddr show\nroute show table all\nrule show\n";
+    let mut command = Command::new("ip");
+    command.args([family, "-json", "-details", "-batch", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = netns.spawn(command.stderr(Stdio::piped()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(asked.as_bytes())?;
     }
-    serde_json::from_str(&text).with_context(|| format!("ip {args:?} printed no JSON array"))
+    let printed = child.wait_with_output()?;
+    ensure!(
+        printed.status.success(),
+        "ip -batch: {}",
+        String::from_utf8_lossy(&printed.stderr).trim()
+    );
+    let mut answers = serde_json::Deserializer::from_slice(&printed.stdout).into_iter();
+    let mut next = || {
+        let answer = answers.next().context("ip -batch answered too little")?;
+        answer.context("ip -batch printed no JSON array")
+    };
+    Ok([next()?, next()?, next()?, next()?])
 }
 
 fn lines(objects: &[Value], line: fn(&Value) -> String) -> Vec<String> {

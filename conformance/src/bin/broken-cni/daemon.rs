@@ -1,4 +1,4 @@
-//! The file that stands for a daemon: `up`, `down`, `hung` or `starting` is in it.
+//! The file that stands for a daemon: `up`, `down`, `hung` or `starting` is in it; none means `up`.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -19,7 +19,7 @@ pub fn ask(call: &Call, code: i64) -> Result<(), Failure> {
 /// Whether the daemon serves. One that hangs is given up at once.
 pub fn look(file: Option<&Path>) -> Result<(), Failure> {
     let state = file.and_then(|file| std::fs::read_to_string(file).ok());
-    let state = state.as_deref().map_or("down", str::trim);
+    let state = state.as_deref().map_or("up", str::trim);
     if state == "up" {
         return Ok(());
     }

@@ -63,7 +63,7 @@ impl Failure {
         };
         let (msg, details) = (reword(&self.msg), reword(&self.details));
         if broken("del-not-found") {
-            let msg = format!("{msg}: Not Found");
+            let msg = format!("{msg}: not found");
             return Self { msg, ..self };
         }
         if broken("del-no-such-file") {

@@ -1,0 +1,75 @@
+//! What is there after a DEL, and after one too many.
+
+use serde_json::json;
+
+use crate::case::{Mode, Verdict};
+use crate::world::World;
+
+pub(super) fn undoes_add(world: &World<'_>) -> Verdict {
+    let pod = world.pod()?;
+    let before = world.traces_in_use(Some(&pod))?;
+    let result = world.add()?;
+    world.del(&result)?;
+    before.are_back(world, Some(&pod))
+}
+
+pub(super) fn again(world: &World<'_>) -> Verdict {
+    let pod = world.pod()?;
+    let before = world.traces_in_use(Some(&pod))?;
+    let result = world.add()?;
+    world.del(&result)?;
+    world.del(&result)?;
+    for _ in 0..2 {
+        let forgotten = world.call("DEL")?.unset("prevResult");
+        world.run(&forgotten)?.silent()?;
+    }
+    world
+        .run(&world.call("DEL")?.unset("prevResult").env("CNI_NETNS", ""))?
+        .silent()?;
+    before.are_back(world, Some(&pod))
+}
+
+pub(super) fn never_added(world: &World<'_>) -> Verdict {
+    let pod = world.pod()?;
+    let before = world.traces(Some(&pod))?;
+    for _ in 0..2 {
+        world
+            .run(&world.call("DEL")?.unset("prevResult"))?
+            .silent()?;
+    }
+    before.are_unchanged(world, Some(&pod))
+}
+
+pub(super) fn already_gone(world: &World<'_>) -> Verdict {
+    let pod = world.pod()?;
+    let before = world.traces_in_use(None)?;
+    let result = world.add()?;
+    match world.mode() {
+        Mode::Creating => drop(pod.netns.ip(&["link", "del", "dev", pod.ifname()])?),
+        // the address is the plugin's, and so are others' that went with it
+        Mode::Chained => drop(pod.netns.ip(&["addr", "flush", "dev", pod.ifname()])?),
+    }
+    world.del(&result)?;
+    before.are_back(world, None)
+}
+
+/// An ADD that cannot succeed in any plugin: a result of earlier plugins that is none, or a sandbox that is not there.
+pub(super) fn after_failed_add(world: &World<'_>) -> Verdict {
+    let pod = world.pod()?;
+    let before = world.traces_in_use(Some(&pod))?;
+    let nowhere = world
+        .call("ADD")?
+        .env("CNI_NETNS", "/run/netns/conformance-none");
+    world.run(&nowhere)?.failure()?;
+    world
+        .run(&nowhere.asking("DEL").unset("prevResult"))?
+        .silent()?;
+    let broken = world
+        .call("ADD")?
+        .set("prevResult", json!({"ips": [{"address": "10.0.0.300/24"}]}));
+    world.run(&broken)?.failure()?;
+    world
+        .run(&broken.asking("DEL").unset("prevResult"))?
+        .silent()?;
+    before.are_back(world, Some(&pod))
+}

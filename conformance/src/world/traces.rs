@@ -1,0 +1,161 @@
+//! What an attachment leaves: the host, the sandbox, and what the plugin says that it holds, before and after.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::World;
+use crate::case::{Finding, Verdict, wrong};
+use crate::netns::Netns;
+use crate::netns::snapshot::{Change, Snapshot};
+use crate::pod::Pod;
+
+/// How long what a DEL started may take to end: a plugin's daemon may delete links after the answer, and the kernel takes
+/// namespaces apart on its own time.
+const SOON: Duration = Duration::from_secs(15);
+
+/// How many differences are quoted.
+const QUOTED: usize = 4;
+
+/// How things stood at one moment.
+#[derive(Debug)]
+pub struct Traces {
+    host: Snapshot,
+    sandbox: Option<Snapshot>,
+    held: Option<Vec<String>>,
+}
+
+impl World<'_> {
+    /// How the host, the sandbox of `pod` and what the plugin holds stand.
+    ///
+    /// # Errors
+    /// They cannot be looked at.
+    pub fn traces(&self, pod: Option<&Pod>) -> Result<Traces, Finding> {
+        let held = match self.held() {
+            Ok(held) => Some(held),
+            Err(Finding::Skip(_)) => None,
+            Err(finding) => return Err(finding),
+        };
+        let sandbox = pod.map(|pod| Snapshot::take(&pod.netns)).transpose()?;
+        Ok(Traces {
+            host: Snapshot::take(self.host())?,
+            sandbox,
+            held,
+        })
+    }
+
+    /// The same after the plugin was used once for another sandbox: what it makes for good (a bridge, the chains of a
+    /// firewall) is there then.
+    ///
+    /// # Errors
+    /// That use failed.
+    pub fn traces_in_use(&self, pod: Option<&Pod>) -> Result<Traces, Finding> {
+        let other = self.another_pod()?;
+        let result = self.run(&self.call_for("ADD", &other))?.result()?;
+        self.run(&self.after("DEL", &other, &result))?.success()?;
+        self.settled()?;
+        self.traces(pod)
+    }
+
+    /// Waits until nothing changes on the host any more: links that wait to be deleted are.
+    fn settled(&self) -> Result<(), Finding> {
+        let deadline = Instant::now() + SOON;
+        let mut before = Snapshot::take(self.host())?;
+        loop {
+            pause(Duration::from_millis(60));
+            let now = Snapshot::take(self.host())?;
+            if now == before || Instant::now() >= deadline {
+                return Ok(());
+            }
+            before = now;
+        }
+    }
+}
+
+impl Traces {
+    /// Everything must stand as then, at once or soon.
+    ///
+    /// # Errors
+    /// It does not; the first differences are named.
+    pub fn are_back(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
+        soon(|| {
+            let now = world.traces(pod)?;
+            let found = self.differences(&now);
+            if found.is_empty() {
+                Ok(())
+            } else {
+                wrong(format!("it is not as before: {}", found.join("; ")))
+            }
+        })
+    }
+
+    /// Nothing may have changed up to now.
+    ///
+    /// # Errors
+    /// Something has.
+    pub fn are_unchanged(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
+        let found = self.differences(&world.traces(pod)?);
+        if found.is_empty() {
+            Ok(())
+        } else {
+            wrong(format!("it changed something: {}", found.join("; ")))
+        }
+    }
+
+    fn differences(&self, now: &Self) -> Vec<String> {
+        let mut found = changes("host", &self.host, &now.host);
+        if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
+            found.extend(changes("sandbox", before, now));
+        }
+        if self.held != now.held {
+            found.push(format!(
+                "the plugin holds {:?}, not {:?}",
+                now.held, self.held
+            ));
+        }
+        let more = found.len().saturating_sub(QUOTED);
+        found.truncate(QUOTED);
+        if more > 0 {
+            found.push(format!("{more} more"));
+        }
+        found
+    }
+}
+
+/// Repeats `attempt` until it holds, or gives its last finding.
+///
+/// # Errors
+/// It never held.
+pub fn soon(mut attempt: impl FnMut() -> Verdict) -> Verdict {
+    let deadline = Instant::now() + SOON;
+    loop {
+        match attempt() {
+            Err(Finding::Wrong(_)) if Instant::now() < deadline => pause(Duration::from_millis(40)),
+            verdict => return verdict,
+        }
+    }
+}
+
+/// Whether a link of that name is in `netns`.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn has_link(netns: &Netns, name: &str) -> anyhow::Result<bool> {
+    let shown = netns.ip(&["-o", "link", "show"])?;
+    let names = shown
+        .lines()
+        .filter_map(|line| line.split([':', '@']).nth(1).map(str::trim));
+    Ok(names.into_iter().any(|found| found == name))
+}
+
+/// Lets time pass where there is nothing to wait for.
+pub fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
+fn changes(place: &str, before: &Snapshot, now: &Snapshot) -> Vec<String> {
+    before
+        .changes(now)
+        .iter()
+        .map(|change: &Change| format!("{place} {change}"))
+        .collect()
+}

@@ -48,7 +48,7 @@ $(BIN)/berth-bench:
 	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile plugin -p floor --bins --target $(TARGET)
 	$(CARGO) build --release -p bench
 	@mkdir -p $(BIN)
-	install -m 0755 $(addprefix $(BUILT)/$(TARGET)/plugin/,floor-plugin floor-daemon) $(BIN)/
+	install -m 0755 $(addprefix $(BUILT)/$(TARGET)/plugin/,floor-plugin floor-daemon null-plugin timed-plugin) $(BIN)/
 	install -s -m 0755 $(BUILT)/release/berth-bench $(BIN)/
 
 e2e: setup build ## only the end-to-end tests: crashes among them (root)

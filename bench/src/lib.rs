@@ -3,6 +3,7 @@
 //! time is asserted.
 
 pub mod add;
+pub mod cri;
 pub mod daemon;
 pub mod goals;
 pub mod machine;

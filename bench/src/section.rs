@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use indicatif::ProgressBar;
 
 use crate::record::Record;
-use crate::{add, daemon, miss};
+use crate::{add, cri, daemon, miss};
 
 /// A chain of somebody else's, to be measured beside ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,4 +41,4 @@ pub struct Section {
 }
 
 /// All of them, in the order they run.
-pub const SECTIONS: &[Section] = &[add::SECTION, miss::SECTION, daemon::SECTION];
+pub const SECTIONS: &[Section] = &[add::SECTION, miss::SECTION, daemon::SECTION, cri::SECTION];

@@ -1,6 +1,7 @@
 //! ADDs of berth's plugin alone, without the rest of the chain: a sandbox that is made beforehand, so that only the
 //! plugin's own time is taken, from before its start until it has ended.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -51,6 +52,17 @@ impl<'a> Alone<'a> {
     /// The list is not one.
     pub fn on(node: &'a Node) -> anyhow::Result<Self> {
         let runtime = node.runtime_of(NETWORK, Version::V1_0_0)?;
+        Ok(Self { node, runtime })
+    }
+
+    /// The same, but berth's plugin is what lies in `dir` under its name.
+    ///
+    /// # Errors
+    /// As [`Alone::on`].
+    pub fn from_dir(node: &'a Node, dir: PathBuf) -> anyhow::Result<Self> {
+        let usual = node.runtime_of(NETWORK, Version::V1_0_0)?;
+        let list = usual.conflist().clone();
+        let runtime = Runtime::new(list, vec![dir], &node.dir().join("alone"));
         Ok(Self { node, runtime })
     }
 

@@ -132,18 +132,24 @@ impl Sandbox {
         name: &str,
         command: &[&str],
     ) -> anyhow::Result<String> {
-        let words = [&["/busybox"], command].concat();
-        let config = ContainerConfig {
-            metadata: Some(ContainerMetadata {
-                name: name.to_owned(),
-            }),
-            image: Some(ImageSpec {
-                image: IMAGE.to_owned(),
-            }),
-            command: words.into_iter().map(str::to_owned).collect(),
-            linux: Some(LinuxContainerConfig {}),
-        };
+        let config = program(name, command);
         worker.cri().start(&self.id, config, self.config.clone())
+    }
+}
+
+/// A container `name` that runs a program of busybox.
+#[must_use]
+pub fn program(name: &str, command: &[&str]) -> ContainerConfig {
+    let words = [&["/busybox"], command].concat();
+    ContainerConfig {
+        metadata: Some(ContainerMetadata {
+            name: name.to_owned(),
+        }),
+        image: Some(ImageSpec {
+            image: IMAGE.to_owned(),
+        }),
+        command: words.into_iter().map(str::to_owned).collect(),
+        linux: Some(LinuxContainerConfig {}),
     }
 }
 

@@ -104,5 +104,4 @@ fn record(bench: &mut Bench, who: &str, pods: u32, times: &Times) {
     let dels: Vec<Duration> = times.dels.iter().map(whole).collect();
     bench.record.times("add", who, pods, &adds);
     bench.record.times("del", who, pods, &dels);
-    eprintln!("{:?}", &bench.record.rows[bench.record.rows.len() - 2..]);
 }

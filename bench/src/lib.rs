@@ -11,5 +11,6 @@ pub mod miss;
 pub mod process;
 pub mod quantiles;
 pub mod record;
+pub mod report;
 pub mod section;
 pub mod timed;

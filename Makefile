@@ -10,7 +10,7 @@ DAEMON := --release --workspace --exclude bench --exclude containerd --exclude f
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench e2e lint fmt doc fleet manifests check-deploy clean ci
+.PHONY: help setup build demo test conformance bench e2e lint fmt doc fleet manifests check-deploy clean ci
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ $(BIN)/berth-cni:
 $(BIN)/berthd:
 	$(CARGO) build $(DAEMON)
 	@mkdir -p $(BIN)
-	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 mock-apiserver berth-demo ec2-port) $(BIN)/
+	install -s -m 0755 $(addprefix $(BUILT)/release/,berthd mock-ec2 mock-apiserver berth-demo ec2-port conformance berth-conformance) $(BIN)/
 
 demo: setup build ## two nodes on the mock cloud: every check by name, a table, target/demo.json (root)
 	@$(BIN)/berth-demo
@@ -50,6 +50,9 @@ $(BIN)/berth-bench:
 	@mkdir -p $(BIN)
 	install -m 0755 $(addprefix $(BUILT)/$(TARGET)/plugin/,floor-plugin floor-daemon null-plugin timed-plugin) $(BIN)/
 	install -s -m 0755 $(BUILT)/release/berth-bench $(BIN)/
+
+conformance: setup build ## try berth-cni by the CNI conformance suite: all versions, first and chained; target/conformance.json (root; ARGS=)
+	@$(BIN)/berth-conformance -- --json target/conformance.json $(ARGS)
 
 e2e: setup build ## only the end-to-end tests: crashes among them (root)
 	$(CARGO) test -p e2e -p containerd
@@ -85,6 +88,6 @@ check-deploy: setup build ## check Dockerfile, chart and manifests, and run what
 clean: ## remove what was built
 	$(CARGO) clean
 
-ci: lint test demo doc check-deploy ## what CI runs
+ci: lint test conformance demo doc check-deploy ## what CI runs
 	@scripts/check-plugin $(BIN)/berth-cni
 	@scripts/check-monitoring

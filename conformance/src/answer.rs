@@ -20,6 +20,8 @@ pub struct Answer {
     pub stdout: Vec<u8>,
     /// All of stderr.
     pub stderr: String,
+    /// How many bytes of stdin were written before the plugin closed it, in steps of 64 KiB.
+    pub stdin_taken: usize,
     /// From before the start until the end.
     pub elapsed: Duration,
     /// It was killed since it did not end by itself.

@@ -5,9 +5,11 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,15 @@ use crate::netns::Netns;
 /// Longer than any deadline of a plugin that kubelet could live with: one that takes this long hangs.
 pub const HANG: Duration = Duration::from_secs(60);
 
+/// How much is written to stdin at once, bytes: a pipe's default capacity.
+const CHUNK: usize = 64 << 10;
+
+/// How often it is looked whether a process that has closed its pipes has ended.
+const LOOK_AGAIN: Duration = Duration::from_micros(200);
+
+/// User and group `nobody` of all distributions.
+const NOBODY: u32 = 65_534;
+
 /// A call that has not been made yet.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -29,6 +40,18 @@ pub struct Call {
     stdin: Stdin,
     dir: Option<PathBuf>,
     limit: Duration,
+    nobody: bool,
+    umask: Option<&'static str>,
+    stdout: Stdout,
+}
+
+/// Where the plugin's stdout leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stdout {
+    /// To the suite.
+    Kept,
+    /// To a pipe that nobody reads any more.
+    Broken,
 }
 
 /// What the plugin finds on stdin.
@@ -55,6 +78,9 @@ impl Call {
             stdin: Stdin::Bytes(Vec::new()),
             dir: None,
             limit: HANG,
+            nobody: false,
+            umask: None,
+            stdout: Stdout::Kept,
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
         call.env("PATH", path).env("CNI_COMMAND", verb)
@@ -160,56 +186,102 @@ impl Call {
         self
     }
 
+    /// Runs it as a user that may do nothing.
+    #[must_use]
+    pub fn as_nobody(mut self) -> Self {
+        self.nobody = true;
+        self
+    }
+
+    /// Runs it under this umask, in octal digits.
+    #[must_use]
+    pub fn under_umask(mut self, umask: &'static str) -> Self {
+        self.umask = Some(umask);
+        self
+    }
+
+    /// Gives it a stdout that nobody reads any more.
+    #[must_use]
+    pub fn stdout_broken(mut self) -> Self {
+        self.stdout = Stdout::Broken;
+        self
+    }
+
     /// Starts it inside `host`.
     ///
     /// # Errors
     /// It cannot be started.
     pub(crate) fn start(&self, host: &Netns) -> anyhow::Result<Running> {
-        let mut command = Command::new(&self.binary);
-        command
-            .env_clear()
-            .envs(&self.env)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        match &self.stdin {
-            Stdin::File(path) => command.stdin(std::fs::File::open(path)?),
-            _ => command.stdin(Stdio::piped()),
-        };
-        if let Some(dir) = &self.dir {
-            command.current_dir(dir);
-        }
+        let mut command = self.command()?;
         let started = Instant::now();
         let child = host.spawn(&mut command);
         let mut child = child.with_context(|| format!("cannot start {}", self.binary.display()))?;
-        let (bytes, stays) = match &self.stdin {
-            Stdin::Config(config) => (config.to_string().into_bytes(), false),
-            Stdin::Bytes(bytes) => (bytes.clone(), false),
-            Stdin::Open(bytes) => (bytes.clone(), true),
-            Stdin::File(_) => (Vec::new(), false),
-        };
         let (release, held) = mpsc::channel::<()>();
+        let taken = Arc::new(AtomicUsize::new(0));
         if let Some(mut stdin) = child.stdin.take() {
+            let (bytes, stays) = match &self.stdin {
+                Stdin::Config(config) => (config.to_string().into_bytes(), false),
+                Stdin::Bytes(bytes) => (bytes.clone(), false),
+                Stdin::Open(bytes) => (bytes.clone(), true),
+                Stdin::File(_) => (Vec::new(), false),
+            };
+            let taken = taken.clone();
             thread::spawn(move || {
                 // a plugin that refuses before it has read everything breaks the pipe
-                let _ = stdin.write_all(&bytes);
+                for chunk in bytes.chunks(CHUNK) {
+                    if stdin.write_all(chunk).is_err() {
+                        break;
+                    }
+                    taken.fetch_add(chunk.len(), Ordering::Relaxed);
+                }
                 if stays {
                     // ends when the call does, which drops the other end
                     let _ = held.recv();
                 }
             });
         }
-        let stdout = child.stdout.take().map(collect);
-        let stderr = child.stderr.take().map(collect);
-        let what = self.describe();
         Ok(Running {
+            stdout: child.stdout.take().map(collect),
+            stderr: child.stderr.take().map(collect),
             child,
-            stdout,
-            stderr,
             started,
             limit: self.limit,
-            what,
+            what: self.describe(),
+            taken,
             _stdin: release,
         })
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        let mut command = match self.umask {
+            None => Command::new(&self.binary),
+            // a process inherits its umask: the shell becomes the plugin
+            Some(umask) => {
+                let mut shell = Command::new("/bin/sh");
+                shell
+                    .args(["-c", r#"umask "$1"; exec "$0""#])
+                    .arg(&self.binary)
+                    .arg(umask);
+                shell
+            }
+        };
+        command.env_clear().envs(&self.env).stderr(Stdio::piped());
+        match &self.stdin {
+            Stdin::File(path) => command.stdin(std::fs::File::open(path)?),
+            _ => command.stdin(Stdio::piped()),
+        };
+        match self.stdout {
+            Stdout::Kept => command.stdout(Stdio::piped()),
+            // the end that reads is closed here
+            Stdout::Broken => command.stdout(io::pipe()?.1),
+        };
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        if self.nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Ok(command)
     }
 
     /// The call in few words, for findings.
@@ -231,6 +303,7 @@ pub struct Running {
     started: Instant,
     limit: Duration,
     what: String,
+    taken: Arc<AtomicUsize>,
     _stdin: mpsc::Sender<()>,
 }
 
@@ -257,9 +330,15 @@ impl Running {
     /// Those of the system.
     pub fn finish(mut self) -> anyhow::Result<Answer> {
         let deadline = self.started + self.limit;
-        let stdout = received(self.stdout.take(), deadline);
-        let stderr = received(self.stderr.take(), deadline);
-        let hung = stdout.is_none() || stderr.is_none();
+        let mut ended = true;
+        let mut all_of = |pipe: Option<mpsc::Receiver<Vec<u8>>>| {
+            let all = received(pipe, deadline);
+            ended &= all.is_some();
+            all.unwrap_or_default()
+        };
+        let stdout = all_of(self.stdout.take());
+        let stderr = all_of(self.stderr.take());
+        let hung = !ended || !self.ends_before(deadline)?;
         if hung {
             self.child.kill()?;
         }
@@ -267,11 +346,25 @@ impl Running {
         Ok(Answer {
             what: self.what.clone(),
             status,
-            stdout: stdout.unwrap_or_default(),
-            stderr: String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned(),
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            stdin_taken: self.taken.load(Ordering::Relaxed),
             elapsed: self.started.elapsed(),
             hung,
         })
+    }
+}
+
+impl Running {
+    /// Whether the process ends before the deadline; its pipes are closed, so it is about to.
+    fn ends_before(&mut self, deadline: Instant) -> io::Result<bool> {
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+        Ok(true)
     }
 }
 
@@ -294,7 +387,11 @@ fn collect(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
     receiver
 }
 
+/// All that a pipe carried; nothing if there is no pipe, `None` if the deadline came first.
 fn received(pipe: Option<mpsc::Receiver<Vec<u8>>>, deadline: Instant) -> Option<Vec<u8>> {
     let left = deadline.saturating_duration_since(Instant::now());
-    pipe?.recv_timeout(left).ok()
+    match pipe {
+        Some(pipe) => pipe.recv_timeout(left).ok(),
+        None => Some(Vec::new()),
+    }
 }

@@ -13,8 +13,8 @@ use conformance::expectation::Expectations;
 use conformance::report::progress::Progress;
 use conformance::report::{self, Format, list};
 use conformance::runtime::conflist::Version;
-use conformance::session::{Outcome, Session, versions_named_by};
-use conformance::subject::{Description, Subject};
+use conformance::session::{Outcome, Session};
+use conformance::subject::{Description, Subject, versions_of};
 
 /// Tests whether a CNI plugin does what the specification and the runtimes demand.
 #[derive(Debug, Parser)]
@@ -138,6 +138,7 @@ impl Run {
         for list in &self.lists {
             subject.add_list(list)?;
         }
+        subject.ask_all()?;
         let named = |name: &String| {
             Version::named(name).with_context(|| format!("no version {name:?} is known"))
         };
@@ -149,7 +150,11 @@ impl Run {
         versions.sort();
         versions.dedup();
         if versions.is_empty() {
-            versions = versions_named_by(&subject);
+            versions = versions_of(&subject.binary)?;
+        }
+        if versions.is_empty() {
+            // one that does not say what it speaks is tried in all
+            versions = Version::ALL.to_vec();
         }
         let modes = if self.modes.is_empty() {
             subject.modes()?

@@ -95,6 +95,12 @@ impl Netns {
         &self.name
     }
 
+    /// Whether it was made here and goes with this value.
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        self.owned
+    }
+
     /// The path that a runtime would pass as `CNI_NETNS`.
     #[must_use]
     pub fn path(&self) -> &Path {

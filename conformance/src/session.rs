@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 
-use crate::call::{Call, Running};
 use crate::case::{Case, Finding, Level, Mode, Modes, Versions};
 use crate::expectation::Expectations;
 use crate::netns::Netns;
@@ -195,30 +194,5 @@ impl Session {
             outcome,
             detail,
         }
-    }
-}
-
-/// The versions that the plugin names when it is asked (the verb VERSION), as far as the suite knows them; all that the
-/// suite knows if it names none.
-#[must_use]
-pub fn versions_named_by(subject: &Subject) -> Vec<Version> {
-    let asked = Netns::unique(LABEL).and_then(|host| {
-        let call = Call::bare(&subject.binary, "VERSION")
-            .with_config(subject.config(Version::V1_0_0, "/".as_ref()));
-        call.start(&host).and_then(Running::finish)
-    });
-    let answer = asked
-        .ok()
-        .and_then(|answer| answer.result().ok())
-        .unwrap_or_default();
-    let named = |version: &Version| {
-        let list = answer["supportedVersions"].as_array();
-        list.is_some_and(|list| list.iter().any(|one| one == version.as_str()))
-    };
-    let versions: Vec<Version> = Version::ALL.into_iter().filter(named).collect();
-    if versions.is_empty() {
-        Version::ALL.to_vec()
-    } else {
-        versions
     }
 }

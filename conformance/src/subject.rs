@@ -1,6 +1,6 @@
 //! The plugin under test: its binary, its configuration, the lists it stands in, and what else must be said of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,10 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::call::Call;
 use crate::case::Mode;
+use crate::netns::Netns;
+use crate::pod::LABEL;
 use crate::runtime::conflist::{Conflist, Version};
 
 /// In texts of a configuration and of a description's commands: the directory of the session, for plugins that keep files.
@@ -23,12 +26,15 @@ pub struct Subject {
     pub entry: Map<String, Value>,
     /// The network's name.
     pub network: String,
+    /// The plugins before it in the list that is its configuration: what makes its `prevResult`. None: the suite does.
+    pub before: Vec<Value>,
     /// Lists that it stands in among others, as they were given.
     pub lists: Vec<Value>,
     /// Where the other plugins of those lists are found, besides the binary's own directory.
     pub cni_path: Vec<PathBuf>,
     /// What was said of it.
     pub description: Description,
+    spoken: BTreeMap<String, Vec<Version>>,
 }
 
 /// What a configuration cannot say of a plugin; a JSON file, each member of which may be left out.
@@ -43,6 +49,8 @@ pub struct Description {
     pub declines: BTreeMap<String, String>,
     /// How its daemon is handled, if it has one.
     pub daemon: Option<DaemonCommands>,
+    /// Members that make its configuration wrong, one object a mistake.
+    pub malformed: Vec<Map<String, Value>>,
     /// A command whose stdout must be the same before an ADD and after its DEL, in lines of any order: what the plugin
     /// holds that the kernel does not show.
     pub held: Option<Vec<String>>,
@@ -103,15 +111,20 @@ impl Subject {
             .as_str()
             .unwrap_or("conformance")
             .to_owned();
+        let before = list.as_ref().and_then(|list| {
+            Some(list["plugins"].as_array()?[..position(list, &binary)?].to_vec())
+        });
         let mut cni_path = vec![binary.parent().unwrap_or(Path::new("/")).to_owned()];
         cni_path.extend(description.cni_path.iter().cloned());
         Ok(Self {
             binary,
             entry,
             network,
+            before: before.unwrap_or_default(),
             lists: list.into_iter().collect(),
             cni_path,
             description,
+            spoken: BTreeMap::new(),
         })
     }
 
@@ -149,6 +162,41 @@ impl Subject {
         })
     }
 
+    /// Asks each plugin of the lists for the versions that it speaks.
+    ///
+    /// # Errors
+    /// One is not there or cannot be run.
+    pub fn ask_all(&mut self) -> anyhow::Result<()> {
+        let plugins = self
+            .lists
+            .iter()
+            .flat_map(|list| list["plugins"].as_array().into_iter().flatten());
+        let kinds: BTreeSet<&str> = plugins
+            .filter_map(|plugin| plugin["type"].as_str())
+            .collect();
+        let mut spoken = BTreeMap::new();
+        for kind in kinds {
+            let found = self
+                .cni_path
+                .iter()
+                .map(|dir| dir.join(kind))
+                .find(|path| path.is_file());
+            let binary =
+                found.with_context(|| format!("no plugin {kind} in {:?}", self.cni_path))?;
+            spoken.insert(kind.to_owned(), versions_of(&binary)?);
+        }
+        self.spoken = spoken;
+        Ok(())
+    }
+
+    /// Whether the plugin `kind` of a list speaks `version` ([`Subject::ask_all`] has found out).
+    #[must_use]
+    pub fn speaks(&self, kind: &str, version: Version) -> bool {
+        self.spoken
+            .get(kind)
+            .is_some_and(|versions| versions.contains(&version))
+    }
+
     /// Where it stands in `list`.
     #[must_use]
     pub fn mode_in(&self, list: &Value) -> Mode {
@@ -156,17 +204,6 @@ impl Subject {
             Some(0) | None => Mode::Creating,
             Some(_) => Mode::Chained,
         }
-    }
-
-    /// The plugins that stand before it in the first list that has some: what made its `prevResult`. `None`: the suite
-    /// makes one.
-    #[must_use]
-    pub fn before(&self) -> Option<Vec<Value>> {
-        let before = |list: &Value| {
-            let at = position(list, &self.binary).filter(|at| *at > 0)?;
-            Some(list["plugins"].as_array()?[..at].to_vec())
-        };
-        self.lists.iter().find_map(before)
     }
 
     /// `list` in `version`, with the session's directory put in.
@@ -188,6 +225,23 @@ impl Subject {
         config["name"] = json!(self.network);
         config
     }
+}
+
+/// The versions that the plugin `binary` names when it is asked (the verb VERSION), as far as the suite knows them; none
+/// if it gives no such answer.
+///
+/// # Errors
+/// It cannot be run.
+pub fn versions_of(binary: &Path) -> anyhow::Result<Vec<Version>> {
+    let config = json!({"cniVersion": Version::V1_0_0.as_str()});
+    let call = Call::bare(binary, "VERSION").with_config(config);
+    let answer = call.start(&Netns::unique(LABEL)?)?.finish()?;
+    let document = answer.result().unwrap_or_default();
+    let named = |version: &Version| {
+        let list = document["supportedVersions"].as_array();
+        list.is_some_and(|list| list.iter().any(|one| one == version.as_str()))
+    };
+    Ok(Version::ALL.into_iter().filter(named).collect())
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {

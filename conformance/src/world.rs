@@ -3,6 +3,7 @@
 //! of the case.
 
 mod daemon;
+mod looks;
 pub mod traces;
 
 use std::ffi::OsString;
@@ -20,7 +21,7 @@ use crate::netns::{Netns, output};
 use crate::pod::Pod;
 use crate::runtime::Runtime;
 use crate::runtime::attachment::Attachment;
-use crate::runtime::conflist::{Conflist, Version};
+use crate::runtime::conflist::Version;
 use crate::subject::{DIR, Subject};
 
 /// `CNI_IFNAME` of a pod's first interface in all runtimes.
@@ -122,10 +123,13 @@ impl<'a> World<'a> {
     /// # Errors
     /// It cannot be made.
     pub fn loose_pod(&self) -> anyhow::Result<Pod> {
-        Ok(match (self.mode, self.subject.before()) {
-            (Mode::Creating, _) => Pod::empty(IFNAME)?,
-            (Mode::Chained, None) => Pod::with_interface(IFNAME, &self.host, self.version)?,
-            (Mode::Chained, Some(before)) => {
+        let before = &self.subject.before;
+        Ok(match self.mode {
+            Mode::Creating => Pod::empty(IFNAME)?,
+            Mode::Chained if before.is_empty() => {
+                Pod::with_interface(IFNAME, &self.host, self.version)?
+            }
+            Mode::Chained => {
                 let list = json!({"plugins": before});
                 Pod::behind(IFNAME, &self.host, self.runtime(&list)?)?
             }
@@ -137,20 +141,20 @@ impl<'a> World<'a> {
     /// # Errors
     /// It is no list.
     pub fn runtime(&self, list: &Value) -> anyhow::Result<Runtime> {
-        let conflist = self.conflist(list)?;
+        self.runtime_in(list, self.version)
+    }
+
+    /// A runtime for `list` in another version, with the same result cache.
+    ///
+    /// # Errors
+    /// It is no list.
+    pub fn runtime_in(&self, list: &Value, version: Version) -> anyhow::Result<Runtime> {
+        let conflist = self.subject.conflist(list, version, self.dir)?;
         Ok(Runtime::new(
             conflist,
             self.subject.cni_path.clone(),
             self.dir,
         ))
-    }
-
-    /// `list` in this run's version.
-    ///
-    /// # Errors
-    /// It is no list.
-    pub fn conflist(&self, list: &Value) -> anyhow::Result<Conflist> {
-        self.subject.conflist(list, self.version, self.dir)
     }
 
     /// The call that libcni would make for the first sandbox: all variables set, the configuration in this version with

@@ -13,5 +13,6 @@ pub mod machine;
 pub mod mock;
 pub mod node;
 pub mod probe;
+pub mod proving;
 
 pub use conformance::{netns, runtime};

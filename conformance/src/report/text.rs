@@ -53,7 +53,7 @@ fn write_case(runs: &[&Record], out: &mut impl Write) -> io::Result<()> {
     let assertions = case.assertions.join(" ");
     writeln!(
         out,
-        "{mark:<5} {:<58} {assertions:<12} {} {}",
+        "{mark:<5} {:<50} {:<6} {assertions:<16} {}",
         case.id(),
         case.level.as_str(),
         runs_in_words(runs)

@@ -1,0 +1,108 @@
+//! A node's daemon handled from another process: one word on a unix socket, one answer, `ok` or what went wrong.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::cluster::DAEMON_PATIENCE;
+use crate::node::Node;
+
+/// How often it is looked whether the suite has ended and whether somebody calls.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Begins an answer to what was done.
+const DONE: &str = "ok\n";
+
+/// The node's side.
+#[derive(Debug)]
+pub struct Remote {
+    listener: UnixListener,
+}
+
+impl Remote {
+    /// Listens on `socket`.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn listen(socket: &Path) -> anyhow::Result<Self> {
+        let listener = UnixListener::bind(socket)
+            .with_context(|| format!("cannot listen on {}", socket.display()))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener })
+    }
+
+    /// Does for `node` what callers ask until `suite` has ended.
+    ///
+    /// # Errors
+    /// Those of the system; what a caller asks for in vain is the caller's.
+    pub fn serve(&self, node: &Node, suite: &mut Child) -> anyhow::Result<ExitStatus> {
+        loop {
+            match self.listener.accept() {
+                Ok((caller, _)) => answer(node, caller)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if let Some(status) = suite.try_wait()? {
+                        return Ok(status);
+                    }
+                    thread::sleep(LOOK_AGAIN);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn answer(node: &Node, mut caller: UnixStream) -> anyhow::Result<()> {
+    caller.set_nonblocking(false)?;
+    let mut what = String::new();
+    caller.read_to_string(&mut what)?;
+    let answer = match perform(node, &what) {
+        Ok(told) => format!("{DONE}{told}"),
+        Err(error) => format!("{error:#}"),
+    };
+    // a caller that does not wait has its reasons
+    let _ = caller.write_all(answer.as_bytes());
+    Ok(())
+}
+
+/// Does one thing; what there is to say about it.
+fn perform(node: &Node, what: &str) -> anyhow::Result<String> {
+    match what {
+        "stop" => node.kill_daemon()?,
+        "start" => node.start_daemon(DAEMON_PATIENCE)?,
+        "pause" => node.pause_daemon()?,
+        "resume" => node.resume_daemon()?,
+        "held" => {
+            let attachments = node.status()?.attachments;
+            let line = |id: &str, address| format!("{id} {address}\n");
+            return Ok(attachments
+                .iter()
+                .map(|one| line(&one.container_id, one.address))
+                .collect());
+        }
+        other => bail!("stop, start, pause, resume or held, not {other:?}"),
+    }
+    Ok(String::new())
+}
+
+/// Asks the node behind `socket` to do `what`; what it says of it.
+///
+/// # Errors
+/// Nobody listens, or it could not be done.
+pub fn tell(socket: &Path, what: &str) -> anyhow::Result<String> {
+    let mut node = UnixStream::connect(socket)
+        .with_context(|| format!("nobody listens on {}", socket.display()))?;
+    node.write_all(what.as_bytes())?;
+    node.shutdown(Shutdown::Write)?;
+    let mut answer = String::new();
+    node.read_to_string(&mut answer)?;
+    match answer.strip_prefix(DONE) {
+        Some(told) => Ok(told.to_owned()),
+        None => bail!("{what}: {answer}"),
+    }
+}

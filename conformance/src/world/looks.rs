@@ -73,7 +73,9 @@ impl Pod {
         soon(|| {
             let mut links = self.links()?;
             links.sort_unstable();
-            expect(links == expected, || format!("the sandbox should have the links {expected:?}, and has {links:?}"))
+            expect(links == expected, || {
+                format!("the sandbox should have the links {expected:?}, and has {links:?}")
+            })
         })
     }
 }

@@ -90,7 +90,9 @@ impl Traces {
     }
 
     fn differences(&self, now: &Self) -> Vec<String> {
-        let mut found = changes("host", &self.host, &now.host, |change| !(self.shared && is_link_that_went(change)));
+        let mut found = changes("host", &self.host, &now.host, |change| {
+            !(self.shared && is_link_that_went(change))
+        });
         if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
             found.extend(changes("sandbox", before, now, |_| true));
         }
@@ -140,7 +142,12 @@ pub fn pause(time: Duration) {
     thread::sleep(time);
 }
 
-fn changes(place: &str, before: &Snapshot, now: &Snapshot, counts: impl Fn(&Change) -> bool) -> Vec<String> {
+fn changes(
+    place: &str,
+    before: &Snapshot,
+    now: &Snapshot,
+    counts: impl Fn(&Change) -> bool,
+) -> Vec<String> {
     let changes = before.changes(now).into_iter().filter(counts);
     changes.map(|change| format!("{place} {change}")).collect()
 }

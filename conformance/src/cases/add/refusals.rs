@@ -66,7 +66,9 @@ fn fails_without_touch(world: &World<'_>, call: &Call) -> Verdict {
     let before = Snapshot::take(&pod.netns)?;
     world.run(call)?.failure()?;
     let changes = before.changes(&Snapshot::take(&pod.netns)?);
-    expect(changes.is_empty(), || format!("the sandbox has changed: {changes:?}"))
+    expect(changes.is_empty(), || {
+        format!("the sandbox has changed: {changes:?}")
+    })
 }
 
 fn refused_leaves_nothing(world: &World<'_>) -> Verdict {
@@ -78,8 +80,16 @@ fn refused_leaves_nothing(world: &World<'_>) -> Verdict {
 
 fn take_the_name(world: &World<'_>) -> anyhow::Result<()> {
     let pod = world.pod()?;
-    pod.netns
-        .ip(&["link", "add", pod.ifname(), "type", "dummy"])?;
+    pod.netns.ip(&[
+        "link",
+        "add",
+        pod.ifname(),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "other1",
+    ])?;
     pod.netns
         .ip(&["addr", "add", "198.51.100.2/24", "dev", pod.ifname()])?;
     pod.netns.ip(&["link", "set", pod.ifname(), "up"]).map(drop)

@@ -8,7 +8,7 @@ use e2e::runtime::conflist::Conflist;
 use indicatif::ProgressBar;
 
 use crate::record::Record;
-use crate::{add, cri, daemon, miss};
+use crate::{add, cri, daemon, miss, packets};
 
 /// A chain of somebody else's, to be measured beside ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,13 @@ pub struct Section {
 }
 
 /// All of them, in the order they run.
-pub const SECTIONS: &[Section] = &[add::SECTION, miss::SECTION, daemon::SECTION, cri::SECTION];
+pub const SECTIONS: &[Section] = &[
+    add::SECTION,
+    miss::SECTION,
+    daemon::SECTION,
+    cri::SECTION,
+    packets::SECTION,
+];
 
 #[cfg(test)]
 mod tests {

@@ -93,6 +93,14 @@ impl Cluster {
         )
     }
 
+    /// The namespace of the VPC's router, from where every ENI is one link away.
+    ///
+    /// # Errors
+    /// The cloud was made without packets.
+    pub fn router(&self) -> anyhow::Result<Netns> {
+        Netns::existing(self.cloud.router().context("this cloud has no router")?)
+    }
+
     /// Somebody else takes all that the nodes' subnet has left: what nodes have too much, they give back at once then,
     /// instead of some minutes later.
     ///

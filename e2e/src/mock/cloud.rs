@@ -149,6 +149,11 @@ impl Cloud {
         self.inner.fabric.as_ref().map(Fabric::internet)
     }
 
+    /// Path of the namespace that is the VPC's router, with a link for each ENI. None without a fabric.
+    pub fn router(&self) -> Option<&Path> {
+        self.inner.fabric.as_ref().map(Fabric::router)
+    }
+
     /// Somebody else attaches an ENI with these tags to an instance, at once and on the lowest free device index.
     /// It is in the way of EC2's limits like any other.
     pub async fn create_foreign_eni(

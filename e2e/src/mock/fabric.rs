@@ -217,6 +217,10 @@ impl Fabric {
         self.internet.path()
     }
 
+    pub(crate) fn router(&self) -> &Path {
+        self.router.path()
+    }
+
     /// Gives a node the addresses at which the APIs answer.
     pub(crate) fn prepare_node(&self, node: &Netns) -> Result<(), FabricError> {
         // Scope host: the kernel must never choose one of them as a source.

@@ -66,12 +66,28 @@ impl<'a> Stand<'a> {
             },
             host_pods: Vec::new(),
         };
-        let fillers = stand.add("filler", PER_ENI)?;
+        let fillers = stand.fill_primary()?;
         stand.pods = stand.add("pod-0", 1)?;
         for filler in fillers {
             member.node.del_pod(filler)?;
         }
         Ok(stand)
+    }
+
+    /// Pods on all addresses of the primary ENI. Those that come while the next ENI is attached may go there.
+    fn fill_primary(&self) -> anyhow::Result<Vec<Pod>> {
+        let mut fillers = Vec::new();
+        for _ in 0..PER_ENI {
+            let status = self.member.node.status()?;
+            let primary = status.enis.iter().find(|eni| eni.device_index == 0);
+            let used = primary.map_or(0, |eni| eni.addresses.used);
+            let missing = PER_ENI.saturating_sub(usize::try_from(used)?);
+            if missing == 0 {
+                return Ok(fillers);
+            }
+            fillers.extend(self.add(&format!("filler-{}", fillers.len()), missing)?);
+        }
+        anyhow::bail!("the primary ENI is not full with {} pods", fillers.len())
     }
 
     /// Adds pods until there are `others` beside the measured one.

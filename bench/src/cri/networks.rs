@@ -18,6 +18,9 @@ use super::timed::Timed;
 /// The plugin that does nothing (`bench/floor/src/null.rs`).
 const NULL: &str = "null-plugin";
 
+/// In front of the names of all that this section makes.
+pub(super) const LABEL: &str = "bench-cri";
+
 /// How a sandbox gets its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Variant {
@@ -85,8 +88,9 @@ pub(super) fn start() -> anyhow::Result<(Bed, Timed)> {
         network("masq", chain(ptp("10.92.0.0/16", true))),
     ];
     let bed = Bed::of(Spec {
+        label: LABEL,
         config: CloudConfig {
-            name: "bench".to_owned(),
+            name: "sandboxes".to_owned(),
             latency: Latency::none(),
             ..CloudConfig::fast()
         },

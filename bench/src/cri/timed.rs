@@ -79,3 +79,21 @@ fn read(line: &str) -> anyhow::Result<PluginTime> {
         took: Duration::from_micros(words[2].parse()?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_wrapper_writes() -> anyhow::Result<()> {
+        let expected = PluginTime {
+            plugin: "berth-cni".to_owned(),
+            verb: "ADD".to_owned(),
+            took: Duration::from_micros(1234),
+        };
+        assert_eq!(read("berth-cni ADD 1234")?, expected);
+        assert!(read("berth-cni 1234").is_err());
+        assert!(read("berth-cni ADD soon").is_err());
+        Ok(())
+    }
+}

@@ -19,7 +19,7 @@ use crate::cri::Cri;
 use crate::daemon::{self, CNI_BIN, CNI_CONF, Containerd, SANDBOXES, list_dir};
 use crate::installed::{PLUGINS, available};
 
-/// In front of all names of these nodes: namespaces, directories, control groups.
+/// The label of the tests' beds.
 pub const LABEL: &str = "cri";
 
 /// The nodes of one test. Dropping it ends everything on them, whether the test passed or not.
@@ -32,7 +32,10 @@ pub struct Bed {
 /// What a bed is made of.
 #[derive(Debug)]
 pub struct Spec<'a> {
-    /// The cloud; [`LABEL`] comes in front of its name.
+    /// In front of all names of these nodes: namespaces, directories, control groups. What an earlier run under it left
+    /// is removed.
+    pub label: &'a str,
+    /// The cloud; the label comes in front of its name.
     pub config: CloudConfig,
     /// The nodes' type, such as `m5.large`.
     pub instance_type: &'a str,
@@ -87,6 +90,7 @@ impl Bed {
     /// As [`Bed::of`].
     pub fn start(name: &str, instance_type: &str, count: usize) -> anyhow::Result<Option<Self>> {
         Self::of(Spec {
+            label: LABEL,
             config: CloudConfig {
                 name: name.to_owned(),
                 latency: Latency::flat(Duration::from_millis(20)),
@@ -109,11 +113,11 @@ impl Bed {
         if !available()? {
             return Ok(None);
         }
-        for leftover in reap(LABEL)? {
+        for leftover in reap(spec.label)? {
             eprintln!("removed what an earlier test left: {leftover}");
         }
         let config = CloudConfig {
-            name: format!("{LABEL}-{}", spec.config.name),
+            name: format!("{}-{}", spec.label, spec.config.name),
             ..spec.config
         };
         let (kind, count, settings) = (spec.instance_type, spec.count, spec.settings);

@@ -10,10 +10,10 @@ DAEMON := --release --workspace --exclude bench --exclude containerd --exclude f
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test conformance bench e2e lint fmt doc fleet manifests check-deploy clean ci
+.PHONY: help setup build demo test conformance conformance-reference fuzz bench e2e lint fmt doc fleet manifests check-deploy clean ci
 
 help: ## show this
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
 
 setup: ## install what builds and tests need (apt), saying what
 	@scripts/setup
@@ -57,6 +57,13 @@ conformance: setup build ## try berth-cni by the CNI conformance suite: all vers
 e2e: setup build ## only the end-to-end tests: crashes among them (root)
 	$(CARGO) test -p e2e -p containerd
 
+conformance-reference: build ## drive berth-cni with the CNI project's own cnitool, where Go is (root)
+	$(CARGO) test -p e2e --test cnitool -- --nocapture
+
+fuzz: build ## cargo-fuzz's targets for TIME seconds each (60); TARGETS= some of them
+	@CARGO=$(CARGO) scripts/fuzz $(TARGETS)
+	BERTH_FUZZ_SECONDS=$(or $(TIME),60) $(CARGO) test -p e2e --test clients spoilt
+
 lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -91,3 +98,4 @@ clean: ## remove what was built
 ci: lint test conformance demo doc check-deploy ## what CI runs
 	@scripts/check-plugin $(BIN)/berth-cni
 	@scripts/check-monitoring
+	@scripts/cnitool >/dev/null || [ $$? -eq 3 ]

@@ -17,6 +17,10 @@ mod port;
 mod prefixes;
 #[path = "clients/process.rs"]
 mod process;
+#[path = "clients/relay.rs"]
+mod relay;
+#[path = "clients/spoilt.rs"]
+mod spoilt;
 #[path = "clients/symbols.rs"]
 mod symbols;
 #[path = "clients/venv.rs"]

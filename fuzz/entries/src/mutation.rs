@@ -1,5 +1,6 @@
 //! Spoilt copies of good inputs, the same ones for the same seed on every machine: a stand-in for a fuzzer where there is
-//! no instrumentation. JSON is spoilt as a tree every other time, so that what comes out gets past the parser.
+//! no instrumentation. JSON is spoilt as a tree every other time, and XML element by element, so that what comes out gets
+//! past the parser.
 
 use serde_json::{Map, Value, json};
 
@@ -71,6 +72,42 @@ impl Mutator {
         mixed ^= mixed >> 31;
         let limit_u64 = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
         usize::try_from(mixed % limit_u64).unwrap_or(0)
+    }
+
+    /// A copy of one of `inputs`, an XML document, with one to three elements emptied, filled with something else, doubled,
+    /// renamed or taken away; every fourth is spoilt as bytes instead.
+    pub fn spoil_markup(&mut self, inputs: &[Vec<u8>]) -> Vec<u8> {
+        if self.below(4) == 0 {
+            return self.spoil(inputs);
+        }
+        let document = self.pick(inputs).cloned().unwrap_or_default();
+        let mut document = String::from_utf8_lossy(&document).into_owned();
+        for _ in 0..=self.below(3) {
+            document = self.spoil_element(document);
+        }
+        document.into_bytes()
+    }
+
+    fn spoil_element(&mut self, mut document: String) -> String {
+        let opening: Vec<_> = document.match_indices('<').map(|(at, _)| at).collect();
+        let found = self.pick(&opening).and_then(|at| element(&document, *at));
+        let Some((whole, inside)) = found else {
+            return document;
+        };
+        match self.below(5) {
+            0 => document.replace_range(whole, ""),
+            1 => {
+                let twice = document[whole.clone()].to_owned();
+                document.insert_str(whole.end, &twice);
+            }
+            2 => document.replace_range(inside, ""),
+            3 => document.replace_range(whole.start + 1..whole.start + 2, "X"),
+            _ => {
+                let token = TOKENS[self.below(TOKENS.len())].replace(['<', '&'], "");
+                document.replace_range(inside, &token);
+            }
+        }
+        document
     }
 
     fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
@@ -165,6 +202,17 @@ impl Mutator {
     fn member(&mut self, members: &Map<String, Value>) -> Option<String> {
         members.keys().nth(self.below(members.len())).cloned()
     }
+}
+
+/// The element that opens at `at`: all of it, and what is between its tags.
+fn element(document: &str, at: usize) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
+    let rest = &document[at..];
+    let tag_end = rest.find('>')?;
+    let name = rest.get(1..tag_end)?.split(' ').next()?;
+    let close = format!("</{name}>");
+    let inside = tag_end + 1..rest.find(&close)?;
+    let whole = at..at + inside.end + close.len();
+    (inside.start <= inside.end).then_some((whole, at + inside.start..at + inside.end))
 }
 
 /// How many values a tree consists of.

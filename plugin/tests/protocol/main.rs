@@ -17,6 +17,7 @@ mod golden;
 mod namespace;
 mod plugin;
 mod process;
+mod readers;
 mod results;
 mod status;
 mod versions;

@@ -32,6 +32,9 @@ pub enum Violation {
     /// An action is not under way.
     #[error("no action {} is under way", .0.0)]
     NoIntent(IntentId),
+    /// An action in a snapshot has a name that no node gives.
+    #[error("no action can be called {}", .0.0)]
+    IntentName(IntentId),
     /// An outcome does not belong to its action.
     #[error("outcome of action {} does not belong to it", .0.0)]
     WrongOutcome(IntentId),

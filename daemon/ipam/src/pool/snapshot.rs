@@ -30,6 +30,9 @@ pub struct Snapshot {
     pub knowledge: Knowledge,
 }
 
+/// The highest name of a next action. No node comes near it, and none that starts with it runs out of names.
+const LAST_INTENT: u64 = u64::MAX / 2;
+
 impl Pool {
     /// The state to write.
     pub fn snapshot(&self) -> Snapshot {
@@ -54,6 +57,11 @@ impl TryFrom<Snapshot> for Pool {
 
     fn try_from(snapshot: Snapshot) -> Result<Self, Violation> {
         let (enis, count) = (snapshot.enis.len(), snapshot.attachments.len());
+        let names = snapshot.intents.keys().map(|id| id.0.saturating_add(1));
+        let next_intent = names.fold(snapshot.next_intent, u64::max);
+        if next_intent > LAST_INTENT {
+            return Err(Violation::IntentName(IntentId(next_intent)));
+        }
         let pool = Self {
             enis: snapshot
                 .enis
@@ -66,11 +74,7 @@ impl TryFrom<Snapshot> for Pool {
                 .into_iter()
                 .map(|a| (a.key.clone(), a))
                 .collect(),
-            next_intent: snapshot
-                .intents
-                .keys()
-                .map(|id| id.0 + 1)
-                .fold(snapshot.next_intent, u64::max),
+            next_intent,
             intents: snapshot.intents,
             knowledge: snapshot.knowledge,
             troubles: Troubles::default(),

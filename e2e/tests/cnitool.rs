@@ -30,6 +30,8 @@ struct List {
     name: &'static str,
     versions: &'static [Version],
     plugins: fn(&Node) -> Value,
+    /// Whether CHECK passes after an ADD.
+    checks: bool,
 }
 
 /// Debian's plugins know the versions up to 1.0.0.
@@ -40,11 +42,15 @@ const LISTS: [List; 3] = [
         name: "berth alone",
         versions: &Version::ALL,
         plugins: |node| json!([berth(node)]),
+        checks: true,
     },
     List {
         name: "berth behind ptp",
         versions: OLD,
         plugins: |node| json!([ptp(node), berth(node)]),
+        // ptp wants a connected route for each address of the interface, also for those that others put there; a /32 has
+        // none (plugins 1.1.1, pkg/ip, ValidateExpectedInterfaceIPs).
+        checks: false,
     },
     List {
         name: "portmap behind berth",
@@ -54,6 +60,8 @@ const LISTS: [List; 3] = [
                 json!({"type": "portmap", "snat": true, "capabilities": {"portMappings": true}});
             json!([berth(node), portmap])
         },
+        // portmap's CHECK looks for IPv6 chains too, which a pod without an IPv6 address has none of (plugins 1.1.1).
+        checks: false,
     },
 ];
 
@@ -79,7 +87,8 @@ fn libcni_and_our_runtime_tell_the_same_story() -> anyhow::Result<()> {
         latency: Latency::flat(std::time::Duration::from_millis(5)),
         ..CloudConfig::fast()
     };
-    let cluster = Cluster::launch(config, "m5.large", 1)?;
+    // With so many addresses that none is waited for while others cool down.
+    let cluster = Cluster::launch(config, "m5.4xlarge", 1)?;
     cluster.start_daemons()?;
     let member = &cluster.members[0];
     for list in &LISTS {
@@ -89,14 +98,14 @@ fn libcni_and_our_runtime_tell_the_same_story() -> anyhow::Result<()> {
             let conf = json!({"name": NETWORK, "cniVersion": version.as_str(), "plugins": plugins});
             let ours = Emulator::new(&member.node, conf.clone())?;
             let theirs = Cnitool::new(&member.node, &tool, &conf)?;
-            let ours = Story::of(&ours, &member.node).context(what.clone())?;
-            let theirs = Story::of(&theirs, &member.node).context(what.clone())?;
-            println!("{what}:\n{theirs}");
+            let ours = Story::of(&ours, &member.node, *version).context(what.clone())?;
+            let theirs = Story::of(&theirs, &member.node, *version).context(what.clone())?;
+            eprintln!("{what}:\n{theirs}");
             ensure!(
                 theirs == ours,
                 "{what}: cnitool\n{theirs}\nand our runtime\n{ours}"
             );
-            theirs.holds(*version).context(what)?;
+            theirs.holds(*version, list.checks).context(what)?;
         }
     }
     Ok(())

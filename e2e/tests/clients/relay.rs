@@ -1,7 +1,8 @@
 //! Stands between the adapter and the mock, over HTTP: passes calls on and keeps the answers, or answers with what it is
 //! told. Knows just enough of HTTP for both.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -18,8 +19,10 @@ pub struct Answer {
 /// What is done with the next calls.
 #[derive(Default)]
 struct Script {
-    /// Answered to requests whose first line contains the text; others are passed on.
+    /// Answered to requests whose first line contains the text.
     instead: Option<(String, Answer)>,
+    /// Answered to others, by their first line; the rest is passed on.
+    known: BTreeMap<String, Answer>,
     /// What was passed on: first line of the request, and the answer.
     passed: Vec<(String, Answer)>,
 }
@@ -56,10 +59,16 @@ impl Relay {
         self.script().instead = Some((line.to_owned(), answer));
     }
 
+    /// From now on these answers to the requests with these first lines.
+    pub fn remember(&self, known: &[(String, Answer)]) {
+        self.script().known = known.iter().cloned().collect();
+    }
+
     /// From now on all is passed on; returns what was, by the first line of its request.
     pub fn pass(&self) -> Vec<(String, Answer)> {
         let mut script = self.script();
         script.instead = None;
+        script.known.clear();
         std::mem::take(&mut script.passed)
     }
 
@@ -78,7 +87,8 @@ fn serve(stream: &TcpStream, host: &str, script: &Mutex<Script>) -> anyhow::Resu
                 .instead
                 .as_ref()
                 .filter(|(part, _)| line.contains(part));
-            applies.map(|(_, answer)| answer.clone())
+            let known = || script.known.get(&line);
+            applies.map(|(_, answer)| answer).or_else(known).cloned()
         };
         let answer = match instead {
             Some(answer) => answer,
@@ -89,14 +99,15 @@ fn serve(stream: &TcpStream, host: &str, script: &Mutex<Script>) -> anyhow::Resu
                 answer
             }
         };
-        let mut stream = stream;
-        write!(
-            stream,
+        let mut response = format!(
             "HTTP/1.1 {} X\r\nx-aws-ec2-metadata-token-ttl-seconds: 300\r\ncontent-length: {}\r\n\r\n",
             answer.status,
             answer.body.len()
-        )?;
-        stream.write_all(&answer.body)?;
+        )
+        .into_bytes();
+        response.extend(answer.body);
+        // At once: a second write would wait for the acknowledgement of the first.
+        (&mut &*stream).write_all(&response)?;
     }
 }
 

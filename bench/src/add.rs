@@ -1,107 +1,113 @@
 //! Section `add`: ADD and DEL from before a program is started until it is gone, of berth, of the floor and of peers, on
-//! nodes with few and many pods.
+//! nodes with few and many pods, on every kind of address and ENI, with the state in memory and on disk, and thirty at once.
 
+pub mod burst;
 pub mod chain;
 pub mod contest;
 pub mod contestant;
 pub mod floor;
+pub mod growth;
+pub mod peers;
 pub mod program;
 pub mod sandbox;
+pub mod share;
+pub mod stand;
+pub mod walk;
 
-use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use anyhow::Context;
 
-use anyhow::{bail, ensure};
-use e2e::cluster::{Cluster, DAEMON_PATIENCE};
-use e2e::mock::{CloudConfig, SubnetSpec};
-use e2e::node::Node;
-
-use self::chain::Chain;
-use self::contest::{Times, fill, hold};
-use self::contestant::{Contestant, whole};
-use self::floor::Floor;
+use self::chain::BERTH;
+use self::walk::Walk;
+use crate::report::FLOOR;
 use crate::section::{Bench, Section};
 
-/// How many pods there are already.
-const PODS: [u32; 6] = [0, 30, 110, 250, 500, 1000];
-/// Free addresses beside those of the pods that stay: more than a batch needs.
-const STOCK: u32 = 48;
-
-/// `add`: what an ADD and a DEL cost.
+/// What it is.
 pub const SECTION: Section = Section {
     name: "add",
     about: "ADD and DEL: berth, the floor, peers; few and many pods; thirty at once",
     run,
 };
 
+/// 15 ENIs of 49 single addresses or prefixes: of prefixes, the primary ENI has room for 784 pods.
+const LARGE: &str = "m5.24xlarge";
+/// 3 ENIs of 9 prefixes: the primary one has room for 144 pods.
+const SMALL: &str = "m5.large";
+const PREFIXES: (&str, &str) = ("ENABLE_PREFIX_DELEGATION", "true");
+const SINGLE: (&str, &str) = ("ENABLE_PREFIX_DELEGATION", "false");
+const CHECKPOINT: &str = "AWS_VPC_K8S_CNI_BACKING_STORE";
+/// Of the walk that the goals are taken from.
+const PODS: [u32; 6] = [0, 30, 110, 250, 500, 1000];
+/// Of the node that is full, for the goal about growth.
+const FULL: u32 = 500;
+
 fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    sweep(bench)
-}
-
-fn cloud() -> anyhow::Result<CloudConfig> {
-    Ok(CloudConfig {
-        name: "add".to_owned(),
-        subnets: vec![SubnetSpec {
-            cidr: "10.0.0.0/17".parse()?,
-            zone: "us-west-2a".to_owned(),
-        }],
-        ..CloudConfig::fast()
-    })
-}
-
-fn sweep(bench: &mut Bench) -> anyhow::Result<()> {
-    let settings = [
-        ("ENABLE_PREFIX_DELEGATION", "true"),
-        ("IP_COOLDOWN_PERIOD", "0"),
+    let quick = bench.quick;
+    let disk = bench.disk.join("ipam.json").display().to_string();
+    let disk = [PREFIXES, (CHECKPOINT, disk.as_str())];
+    let (many, few, bursts) = if quick { (2, 2, 2) } else { (120, 48, 12) };
+    let walk = |suffix, instance_type, settings, pods| Walk {
+        suffix,
+        instance_type,
+        settings,
+        pods: if quick { &[2] } else { pods },
+        rounds: few,
+        beside_peers: None,
+    };
+    let walks = [
+        Walk {
+            pods: if quick { &[0, 2] } else { &PODS },
+            rounds: many,
+            beside_peers: Some(if quick { [2, 2] } else { [36, 12] }),
+            ..walk("", LARGE, &[PREFIXES], &PODS)
+        },
+        // 49 pods on the primary ENI, the others on secondary ones
+        walk(" single", LARGE, &[SINGLE], &[0, 30, 110, 250, 500]),
+        // 144 pods on the primary ENI
+        walk(" small", SMALL, &[PREFIXES], &[110, 250]),
+        walk(" disk", LARGE, &disk, &[0, 250]),
     ];
-    let mut cluster = Cluster::launch_with(cloud()?, "m5.24xlarge", 2, &settings)?;
-    let (sizes, rounds): (&[u32], usize) = if bench.quick {
-        (&[0, 5], 6)
-    } else {
-        (&PODS, 120)
-    };
-    let [ours, its] = &mut cluster.members[..] else {
-        bail!("two nodes were asked for");
-    };
-    let floor = Floor::start(its.node.netns(), its.node.dir(), Ipv4Addr::new(10, 1, 0, 0))?;
-    let (mut berth_pods, mut floor_pods) = (Vec::new(), Vec::new());
-    for (step, &pods) in sizes.iter().enumerate() {
-        bench.progress.set_message(format!("{pods} pods"));
-        stock(&mut ours.node, pods + STOCK)?;
-        let berth = Chain::of_berth(&ours.node)?;
-        floor_pods.extend(fill(&floor, pods as usize - floor_pods.len())?);
-        berth_pods.extend(fill(&berth, pods as usize - berth_pods.len())?);
-        let times = hold(&[&floor, &berth], rounds, step as u64)?;
-        for (who, times) in [&floor as &dyn Contestant, &berth].iter().zip(&times) {
-            record(bench, who.name(), pods, times);
-        }
+    for walk in &walks {
+        walk.go(bench)
+            .with_context(|| format!("add{}", walk.suffix))?;
     }
+    growth::measure(bench, if quick { 2 } else { FULL }, many)?;
+    burst::measure(bench, bursts)?;
+    goals(bench);
     Ok(())
 }
 
-/// Starts the daemon anew with so many addresses, and waits until it has them.
-fn stock(node: &mut Node, addresses: u32) -> anyhow::Result<()> {
-    // the first time there is none to stop
-    let _ = node.stop_daemon(DAEMON_PATIENCE);
-    node.set("MINIMUM_IP_TARGET", &addresses.to_string());
-    node.start_daemon(DAEMON_PATIENCE)?;
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let held = node.status()?.addresses.held;
-        if held >= addresses {
-            return Ok(());
+/// The goals by their rows. Those beside peers are from the contest that the peers took part in.
+fn goals(bench: &mut Bench) {
+    let record = &bench.record;
+    let p50 = |name: &str, of: &str| record.p50_us(name, of, 0);
+    let (growth, full) = ("add growth", if bench.quick { 2 } else { FULL });
+    let goals = [
+        ("add_over_floor", p50("add", BERTH), p50("add", FLOOR)),
+        (
+            "add_500_over_0",
+            record.p50_us(growth, BERTH, full),
+            p50(growth, BERTH),
+        ),
+        ("del_over_floor", p50("del", BERTH), p50("del", FLOOR)),
+        (
+            "ptp_over_add",
+            p50("add peers", peers::PTP),
+            p50("add peers", BERTH),
+        ),
+        (
+            "ptp_masq_over_add",
+            p50("add peers", peers::PTP_MASQ),
+            p50("add peers", BERTH),
+        ),
+        (
+            "burst30_over_floor",
+            p50(burst::NAME, BERTH),
+            p50(burst::NAME, FLOOR),
+        ),
+    ];
+    for (name, above, below) in goals {
+        if let (Some(above), Some(below)) = (above, below) {
+            bench.record.goal(name, above / below);
         }
-        ensure!(
-            Instant::now() < deadline,
-            "{held} of {addresses} addresses after 30 s"
-        );
-        std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-fn record(bench: &mut Bench, who: &str, pods: u32, times: &Times) {
-    let adds: Vec<Duration> = times.adds.iter().map(whole).collect();
-    let dels: Vec<Duration> = times.dels.iter().map(whole).collect();
-    bench.record.times("add", who, pods, &adds);
-    bench.record.times("del", who, pods, &dels);
 }

@@ -103,7 +103,6 @@ impl Floor {
         let [a, b, c, d] = address.octets();
         let (host_mac, pod_mac) = ([2, 0, a, b, c, d], [2, 1, a, b, c, d]);
         let netns = File::open(netns)?;
-
         // ip link add NAME up ... type veth peer eth0 netns POD: both ends in one message, the pod's where it will live
         let end = |name: &str, mac: &[u8]| {
             let (mtu, one) = (MTU.to_ne_bytes(), 1_u32.to_ne_bytes());
@@ -121,12 +120,10 @@ impl Floor {
         create.send(&self.netlink)?;
         // before the pod can send: it must not become the node's IPv6 router
         fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")?;
-
         setns(&netns, CloneFlags::CLONE_NEWNET)?;
         let pod = netlink::open();
         setns(&self.home, CloneFlags::CLONE_NEWNET)?;
         inside_pod(address, &host_mac).send(&pod?)?;
-
         // ip route add ADDRESS dev NAME table 20512
         let mut lead = Batch::default();
         lead.request(NEWROUTE, CREATE_EXCL, &route(32, 0, BOOT, 253));

@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 use super::contestant::{Contestant, Pod, Spent};
 use super::program::{Running, start};
 
+/// What berth is called in rows.
+pub const BERTH: &str = "berth";
+
 /// A chain on a node.
 #[derive(Debug)]
 pub struct Chain<'a> {
@@ -74,7 +77,7 @@ impl<'a> Chain<'a> {
             json!({"type": BERTH_CNI, "socket": node.socket(), "tombstones": node.tombstones()});
         let list = json!({"name": NETWORK, "cniVersion": "1.0.0", "plugins": [plugin]});
         let list = Conflist::from_json(list)?;
-        Self::new("berth", node.netns(), &list, &cni_path())
+        Self::new(BERTH, node.netns(), &list, &cni_path())
     }
 
     fn begin(&self, plugin: &Plugin, verb: &str, pod: &Pod) -> anyhow::Result<Running> {

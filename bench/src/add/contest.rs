@@ -13,10 +13,10 @@ use super::contestant::{Contestant, Pod, Spent, enter, on_a_thread_of_its_own};
 
 /// Before each ADD and DEL.
 const PACE: Duration = Duration::from_millis(3);
-/// ADDs and DELs of a batch: the DELs of floor and berth are over before the first reaper starts (200 ms).
-const BATCH: usize = 12;
-/// After the DELs: 200 ms until links are deleted, the deletion, and the end of the namespaces.
-const SETTLE: Duration = Duration::from_millis(500);
+/// ADDs and DELs of one batch: those of two contestants are over before the first reaper starts, 200 ms after a DEL.
+const BATCH: usize = 24;
+/// Until the links that DELs left are deleted, or the namespaces are gone.
+pub const SETTLE: Duration = Duration::from_millis(400);
 
 /// What one contestant took.
 #[derive(Clone, Debug, Default)]
@@ -27,56 +27,79 @@ pub struct Times {
     pub dels: Vec<Spent>,
 }
 
-/// Lets each of `contestants` add and delete `rounds` pods; the times are in their order.
-///
-/// # Errors
-/// One failed.
-pub fn hold(
-    contestants: &[&dyn Contestant],
-    rounds: usize,
-    seed: u64,
-) -> anyhow::Result<Vec<Times>> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut times = vec![Times::default(); contestants.len()];
-    let mut left = rounds;
-    while left > 0 {
-        let round = left.min(BATCH);
-        left -= round;
-        let mut order: Vec<usize> = (0..contestants.len() * round)
-            .map(|i| i % contestants.len())
-            .collect();
-        order.shuffle(&mut random);
-        let mut pods = Vec::new();
-        for &who in &order {
-            pods.push((who, Pod::new()?));
+/// Who is compared.
+pub struct Contest<'a> {
+    contestants: &'a [&'a dyn Contestant],
+    random: ChaCha8Rng,
+}
+
+/// A pod and whose it is.
+type Entry = (usize, Pod);
+
+impl<'a> Contest<'a> {
+    /// A contest whose order is made from `seed`.
+    #[must_use]
+    pub fn of(contestants: &'a [&'a dyn Contestant], seed: u64) -> Self {
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self {
+            contestants,
+            random,
         }
-        sleep(SETTLE);
-        on_a_thread_of_its_own(|| {
-            for (who, pod) in &mut pods {
-                let contestant = contestants[*who];
-                enter(contestant.node())?;
-                sleep(PACE);
-                let spent = contestant
-                    .add(pod)
-                    .with_context(|| contestant.name().to_owned())?;
-                times[*who].adds.push(spent);
-            }
-            pods.shuffle(&mut random);
-            for (who, pod) in &mut pods {
-                let contestant = contestants[*who];
-                enter(contestant.node())?;
-                sleep(PACE);
-                let spent = contestant
-                    .del(pod)
-                    .with_context(|| contestant.name().to_owned())?;
-                times[*who].dels.push(spent);
-            }
-            Ok(())
-        })?;
-        sleep(SETTLE);
-        drop(pods);
     }
-    Ok(times)
+
+    /// Lets each contestant add and delete `rounds` pods; the times are in the contestants' order.
+    ///
+    /// # Errors
+    /// An ADD or DEL failed.
+    pub fn hold(&mut self, rounds: usize) -> anyhow::Result<Vec<Times>> {
+        let mut times = vec![Times::default(); self.contestants.len()];
+        let batch = (BATCH / self.contestants.len()).max(1);
+        let mut left = rounds;
+        while left > 0 {
+            let round = left.min(batch);
+            left -= round;
+            let mut entries = self.entries(round)?;
+            sleep(SETTLE);
+            on_a_thread_of_its_own(|| self.take_turns(&mut entries, &mut times))?;
+            sleep(SETTLE);
+        }
+        Ok(times)
+    }
+
+    fn entries(&mut self, round: usize) -> anyhow::Result<Vec<Entry>> {
+        let who = self.contestants.len();
+        let entry = |index: usize| Ok((index % who, Pod::new()?));
+        let mut entries = (0..who * round)
+            .map(entry)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        entries.shuffle(&mut self.random);
+        Ok(entries)
+    }
+
+    fn take_turns(&mut self, entries: &mut [Entry], times: &mut [Times]) -> anyhow::Result<()> {
+        let at_turn = |who: usize| -> anyhow::Result<&dyn Contestant> {
+            let contestant = self.contestants[who];
+            enter(contestant.node())?;
+            sleep(PACE);
+            Ok(contestant)
+        };
+        for (who, pod) in entries.iter_mut() {
+            let contestant = at_turn(*who)?;
+            let spent = contestant
+                .add(pod)
+                .with_context(|| contestant.name().to_owned())?;
+            times[*who].adds.push(spent);
+        }
+        entries.shuffle(&mut self.random);
+        for (who, pod) in entries.iter_mut() {
+            let contestant = at_turn(*who)?;
+            let spent = contestant
+                .del(pod)
+                .with_context(|| contestant.name().to_owned())?;
+            times[*who].dels.push(spent);
+        }
+        Ok(())
+    }
 }
 
 /// Adds `count` pods one after another, which stay.
@@ -89,11 +112,25 @@ pub fn fill(contestant: &dyn Contestant, count: usize) -> anyhow::Result<Vec<Pod
         for _ in 0..count {
             let mut pod = Pod::new()?;
             enter(contestant.node())?;
-            contestant
-                .add(&mut pod)
-                .with_context(|| contestant.name().to_owned())?;
+            let added = contestant.add(&mut pod);
+            added.with_context(|| contestant.name().to_owned())?;
             pods.push(pod);
         }
         Ok(pods)
+    })
+}
+
+/// Deletes them again, one after another.
+///
+/// # Errors
+/// One failed.
+pub fn empty(contestant: &dyn Contestant, pods: &mut [Pod]) -> anyhow::Result<()> {
+    on_a_thread_of_its_own(|| {
+        enter(contestant.node())?;
+        for pod in pods {
+            let deleted = contestant.del(pod);
+            deleted.with_context(|| contestant.name().to_owned())?;
+        }
+        Ok(())
     })
 }

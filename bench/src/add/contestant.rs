@@ -1,5 +1,9 @@
 //! Who is measured: anything that attaches a sandbox to a node and detaches it again by running programs there.
 
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -7,8 +11,6 @@ use e2e::netns::Netns;
 use e2e::runtime::attachment::{Attachment, random_container_id};
 use nix::sched::{CloneFlags, setns};
 use serde_json::Value;
-use std::fs::File;
-use std::thread;
 
 use super::program::{Environment, Running};
 use super::sandbox::Sandbox;
@@ -73,6 +75,19 @@ impl Pod {
             result: None,
             _sandbox: sandbox,
         })
+    }
+
+    /// Its sandbox's namespace.
+    #[must_use]
+    pub fn netns(&self) -> &Path {
+        &self.attachment.netns
+    }
+
+    /// The first address of its result.
+    #[must_use]
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        let address = self.result.as_ref()?["ips"][0]["address"].as_str()?;
+        address.split('/').next()?.parse().ok()
     }
 
     /// What a runtime says to every plugin.

@@ -12,6 +12,7 @@ use e2e::node::programs::find;
 
 use super::contestant::{Contestant, Pod, Spent};
 use super::program::{Running, start};
+use crate::report::FLOOR;
 
 /// How long its daemon may take until it listens.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,7 +68,7 @@ impl<'a> Floor<'a> {
 
 impl Contestant for Floor<'_> {
     fn name(&self) -> &str {
-        "floor"
+        FLOOR
     }
 
     fn node(&self) -> &Netns {

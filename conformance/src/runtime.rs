@@ -7,6 +7,7 @@
 pub mod attachment;
 pub mod cache;
 pub mod conflist;
+pub mod convert;
 pub mod failure;
 pub mod invoke;
 pub mod outcome;
@@ -105,8 +106,8 @@ impl Runtime {
         Ok(Added { result, times })
     }
 
-    /// DEL: every plugin in reverse order, with the cached result from 0.4.0 on. A missing, unreadable or foreign
-    /// cache entry is no error: the plugins are called without `prevResult`. The entry goes once all succeeded.
+    /// DEL: every plugin in reverse order, from 0.4.0 on with the cached result, converted if the list's version was
+    /// changed. A missing, unreadable or inconvertible cache entry is no error: the plugins are called without `prevResult`. The entry goes once all succeeded.
     ///
     /// # Errors
     /// The first plugin that failed; those before it in the list were not called.
@@ -125,6 +126,24 @@ impl Runtime {
             .remove(&self.conflist, attachment)
             .map_err(|error| self.cache_failure(Verb::Del, error))?;
         Ok(Deleted { times })
+    }
+
+    /// DEL by the list that was cached at the ADD, as CRI-O and podman do; by the runtime's own where none is cached.
+    ///
+    /// # Errors
+    /// As [`Runtime::del`].
+    pub fn del_as_added(
+        &self,
+        host: &Netns,
+        attachment: &Attachment,
+    ) -> Result<Deleted, ChainFailure> {
+        let cached = self.cache.list(&self.conflist, attachment);
+        let conflist = cached.unwrap_or_else(|| self.conflist.clone());
+        Self {
+            conflist,
+            ..self.clone()
+        }
+        .del(host, attachment)
     }
 
     /// What a plugin reads: its own entry with the list's name and version, `prevResult` if there is one, and those

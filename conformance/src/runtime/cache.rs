@@ -3,6 +3,8 @@
 //! `<dir>/results/<network>-<container id>-<ifname>`, directory 0700, file 0600. Other programs read these files
 //! (the daemon does, to learn which sandboxes still exist), so the form is libcni's `cniCacheV1`, not one of ours.
 
+mod base64;
+
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::attachment::Attachment;
 use super::conflist::Conflist;
+use super::convert::convert;
 use super::outcome::AddResult;
 
 /// The result cache below one directory.
@@ -63,7 +66,7 @@ impl ResultCache {
         let document = json!({
             "kind": "cniCacheV1",
             "containerId": attachment.container_id,
-            "config": base64(conflist.raw().to_string().as_bytes()),
+            "config": base64::encode(conflist.raw().to_string().as_bytes()),
             "ifName": attachment.ifname,
             "networkName": conflist.name(),
             "netns": attachment.netns.display().to_string(),
@@ -81,15 +84,24 @@ impl ResultCache {
         file.write_all(document.to_string().as_bytes())
     }
 
-    /// The cached result, if there is one that can be read and is of the list's version.
+    /// The cached result in the list's version; `None` if there is none, or none that can be read or converted.
     pub(super) fn result(&self, conflist: &Conflist, attachment: &Attachment) -> Option<Value> {
+        let document = self.document(conflist, attachment)?;
+        convert(&document["result"], conflist.version())
+    }
+
+    /// The list as it was when the container was added: what CRI-O and podman delete by.
+    #[must_use]
+    pub fn list(&self, conflist: &Conflist, attachment: &Attachment) -> Option<Conflist> {
+        let document = self.document(conflist, attachment)?;
+        let text = base64::decode(document["config"].as_str()?)?;
+        Conflist::from_json(serde_json::from_slice(&text).ok()?).ok()
+    }
+
+    fn document(&self, conflist: &Conflist, attachment: &Attachment) -> Option<Value> {
         let text = fs::read_to_string(self.path(conflist, attachment)).ok()?;
-        let mut document: Value = serde_json::from_str(&text).ok()?;
-        if document["kind"] != "cniCacheV1" {
-            return None;
-        }
-        let result = document["result"].take();
-        (result["cniVersion"] == conflist.version().as_str()).then_some(result)
+        let document: Value = serde_json::from_str(&text).ok()?;
+        (document["kind"] == "cniCacheV1").then_some(document)
     }
 
     /// The attachments of the network of `conflist` that are cached. Files that cannot be read, or are no cache, are left
@@ -119,46 +131,6 @@ impl ResultCache {
         match fs::remove_file(self.path(conflist, attachment)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-        }
-    }
-}
-
-/// RFC 4648 §4 with padding: how Go's JSON writes bytes.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for sextet in 0..4 {
-            let index = (bits >> (18 - 6 * sextet) & 0x3f) as usize;
-            text.push(if sextet > chunk.len() {
-                '='
-            } else {
-                char::from(ALPHABET[index])
-            });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_matches_the_vectors_of_rfc_4648() {
-        let vectors = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (plain, coded) in vectors {
-            assert_eq!(base64(plain.as_bytes()), coded);
         }
     }
 }

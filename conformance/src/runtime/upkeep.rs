@@ -27,7 +27,7 @@ impl Runtime {
         if self.conflist.version() < Version::V0_4_0 {
             return Err(refuse("the list's version has no CHECK"));
         }
-        if self.conflist.raw()["disableCheck"] == true {
+        if self.conflist.says("disableCheck") {
             return Ok(Vec::new());
         }
         let previous = self.cache.result(&self.conflist, attachment);
@@ -49,14 +49,31 @@ impl Runtime {
     /// # Errors
     /// All failures.
     pub fn gc(&self, host: &Netns, valid: &[&Attachment]) -> Result<(), Vec<ChainFailure>> {
-        if self.conflist.raw()["disableGC"] == true {
+        self.collect(host, Some(valid))
+    }
+
+    /// GC by somebody who names nothing at all, as `cnitool gc` does: everything that is cached is deleted, and plugins find
+    /// neither key.
+    ///
+    /// # Errors
+    /// All failures.
+    pub fn gc_without_list(&self, host: &Netns) -> Result<(), Vec<ChainFailure>> {
+        self.collect(host, None)
+    }
+
+    fn collect(
+        &self,
+        host: &Netns,
+        valid: Option<&[&Attachment]>,
+    ) -> Result<(), Vec<ChainFailure>> {
+        if self.conflist.says("disableGC") {
             return Ok(());
         }
         let stays = |cached: &Attachment| {
             let same = |valid: &&&Attachment| {
                 (&valid.container_id, &valid.ifname) == (&cached.container_id, &cached.ifname)
             };
-            valid.iter().any(|valid| same(&valid))
+            valid.unwrap_or_default().iter().any(|valid| same(&valid))
         };
         let mut failures = Vec::new();
         for stale in self.cache.attachments(&self.conflist) {
@@ -74,18 +91,20 @@ impl Runtime {
         }
     }
 
-    fn gc_plugins(&self, host: &Netns, valid: &[&Attachment]) -> Vec<ChainFailure> {
+    fn gc_plugins(&self, host: &Netns, valid: Option<&[&Attachment]>) -> Vec<ChainFailure> {
         let entry = |attachment: &&Attachment| json!({"containerID": attachment.container_id, "ifname": attachment.ifname});
-        // a slice of Go's that nobody filled is null
-        let list = match valid {
+        let list = valid.map(|valid| match valid {
+            // a slice of Go's that nobody filled is null
             [] => Value::Null,
             valid => valid.iter().map(entry).collect(),
-        };
+        });
         let nobody = Attachment::nobody();
         let collect = |plugin| {
             let mut stdin = self.stdin(plugin, &nobody, None);
-            for key in VALID_KEYS {
-                stdin[key] = list.clone();
+            if let Some(list) = &list {
+                for key in VALID_KEYS {
+                    stdin[key] = list.clone();
+                }
             }
             self.run(host, Verb::Gc, plugin, &nobody, &stdin).err()
         };

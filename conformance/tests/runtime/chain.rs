@@ -1,87 +1,17 @@
-//! What the runtime runner tells plugins and what it makes of their answers, seen by plugins that write it all down.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! ADD and DEL: what the emulator tells the plugins of a list, and what it makes of their answers.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use e2e::netns::{Netns, require_netns};
-use e2e::runtime::Runtime;
-use e2e::runtime::attachment::{Attachment, PortMapping};
-use e2e::runtime::conflist::{Conflist, Version};
-use e2e::runtime::failure::Cause;
+use conformance::netns::require_netns;
+use conformance::runtime::attachment::{Attachment, PortMapping};
+use conformance::runtime::conflist::Version;
+use conformance::runtime::failure::Cause;
 use serde_json::{Value, json};
 
-/// Writes its environment and stdin beside itself, then does what the file `<name>.<verb>` says.
-const SCRIPT: &str = r#"#!/bin/sh
-dir=$(dirname "$0"); name=$(basename "$0")
-echo "$CNI_COMMAND $name" >> "$dir/order"
-cat > "$dir/$name.$CNI_COMMAND.stdin"
-env | grep ^CNI_ | sort > "$dir/$name.$CNI_COMMAND.env"
-if [ -f "$dir/$name.$CNI_COMMAND" ]; then . "$dir/$name.$CNI_COMMAND"; fi
-"#;
-
-struct Bench {
-    host: Netns,
-    dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new(plugins: &[&str]) -> Self {
-        let bench = Self {
-            host: Netns::unique("rtp").unwrap(),
-            dir: tempfile::tempdir().unwrap(),
-        };
-        for plugin in plugins {
-            fs::write(bench.file(plugin), SCRIPT).unwrap();
-            fs::set_permissions(bench.file(plugin), fs::Permissions::from_mode(0o755)).unwrap();
-            bench.on(
-                plugin,
-                "ADD",
-                &format!("echo '{}'", json!({"dns": {"domain": plugin}})),
-            );
-        }
-        bench
-    }
-
-    fn on(&self, plugin: &str, verb: &str, script: &str) {
-        fs::write(self.file(&format!("{plugin}.{verb}")), script).unwrap();
-    }
-
-    fn runtime(&self, version: Version, plugins: Value) -> Runtime {
-        let list = json!({"name": "net", "cniVersion": version.as_str(), "plugins": plugins});
-        let conflist = Conflist::from_json(list).unwrap();
-        let nowhere = PathBuf::from("/nonexistent");
-        Runtime::new(
-            conflist,
-            vec![nowhere, self.dir.path().to_owned()],
-            self.dir.path(),
-        )
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.file(name)).unwrap()
-    }
-
-    fn stdin(&self, plugin: &str, verb: &str) -> Value {
-        serde_json::from_str(&self.read(&format!("{plugin}.{verb}.stdin"))).unwrap()
-    }
-}
-
-fn attachment() -> Attachment {
-    Attachment::of_pod(
-        "shop",
-        "cart-0",
-        "c0ffee".to_owned(),
-        PathBuf::from("/run/netns/none"),
-    )
-}
+use crate::bench::{Bench, attachment};
 
 #[test]
 fn results_go_down_the_chain_and_come_back_on_del() {
@@ -231,7 +161,8 @@ fn a_broken_cache_does_not_stop_del() {
     for broken in [
         "{",
         r#"{"kind":"other"}"#,
-        r#"{"kind":"cniCacheV1","result":{"cniVersion":"0.3.1"}}"#,
+        r#"{"kind":"cniCacheV1","result":{"cniVersion":"0.2.0"}}"#,
+        r#"{"kind":"cniCacheV1","result":{"ips":[]}}"#,
     ] {
         runtime.add(&bench.host, &attachment()).unwrap();
         assert_eq!(
@@ -307,88 +238,4 @@ fn a_binary_that_is_being_written_is_waited_for() {
     });
     runtime.add(&bench.host, &attachment()).unwrap();
     installer.join().unwrap();
-}
-
-#[test]
-fn check_has_the_cached_result_and_stops_at_the_first_failure() {
-    if !require_netns().unwrap() {
-        return;
-    }
-    let bench = Bench::new(&["a", "b"]);
-    let plugins = || json!([{"type": "a"}, {"type": "b"}]);
-    let old = bench.runtime(Version::V0_3_1, plugins());
-    old.add(&bench.host, &attachment()).unwrap();
-    old.check(&bench.host, &attachment()).unwrap_err();
-    let runtime = bench.runtime(Version::V0_4_0, plugins());
-    // of another version, which is none
-    let error = runtime.check(&bench.host, &attachment()).unwrap_err();
-    assert!(error.to_string().contains("no result"), "{error}");
-    runtime.add(&bench.host, &attachment()).unwrap();
-    fs::remove_file(bench.file("order")).unwrap();
-    assert_eq!(runtime.check(&bench.host, &attachment()).unwrap().len(), 2);
-    for plugin in ["a", "b"] {
-        let domain = &bench.stdin(plugin, "CHECK")["prevResult"]["dns"]["domain"];
-        assert_eq!(domain, "b");
-    }
-    bench.on("a", "CHECK", r#"echo '{"code": 102, "msg": "no"}'; exit 1"#);
-    let error = runtime.check(&bench.host, &attachment()).unwrap_err();
-    assert_eq!(error.reported().unwrap().code, 102);
-    assert_eq!(bench.read("order"), "CHECK a\nCHECK b\nCHECK a\n");
-}
-
-#[test]
-fn gc_deletes_what_is_cached_and_not_named_and_then_asks_every_plugin() {
-    if !require_netns().unwrap() {
-        return;
-    }
-    let bench = Bench::new(&["a", "b"]);
-    let plugins = || json!([{"type": "a"}, {"type": "b"}]);
-    let other = Attachment {
-        container_id: "other".to_owned(),
-        ..attachment()
-    };
-    let runtime = bench.runtime(Version::V1_1_0, plugins());
-    for attachment in [attachment(), other.clone()] {
-        runtime.add(&bench.host, &attachment).unwrap();
-    }
-    fs::remove_file(bench.file("order")).unwrap();
-    runtime.gc(&bench.host, &[&other]).unwrap();
-    assert_eq!(bench.read("order"), "DEL b\nDEL a\nGC a\nGC b\n");
-    assert!(bench.read("a.DEL.env").contains("CNI_CONTAINERID=c0ffee\n"));
-    let named = json!([{"containerID": "other", "ifname": "eth0"}]);
-    for key in ["cni.dev/valid-attachments", "cni.dev/attachments"] {
-        assert_eq!(bench.stdin("b", "GC")[key], named);
-    }
-    assert!(bench.read("a.GC.env").contains("CNI_CONTAINERID=\n"));
-    // one that fails stops nobody
-    bench.on("a", "GC", "exit 1");
-    assert_eq!(runtime.gc(&bench.host, &[]).unwrap_err().len(), 1);
-    assert_eq!(bench.stdin("b", "GC")["cni.dev/attachments"], Value::Null);
-    assert!(!runtime.cache().path(runtime.conflist(), &other).exists());
-    // before 1.1.0 there are DELs only
-    let old = bench.runtime(Version::V1_0_0, plugins());
-    old.add(&bench.host, &other).unwrap();
-    fs::remove_file(bench.file("order")).unwrap();
-    old.gc(&bench.host, &[]).unwrap();
-    assert_eq!(bench.read("order"), "DEL b\nDEL a\n");
-}
-
-#[test]
-fn status_is_asked_of_each_until_one_fails() {
-    if !require_netns().unwrap() {
-        return;
-    }
-    let bench = Bench::new(&["a", "b"]);
-    let plugins = || json!([{"type": "a"}, {"type": "b"}]);
-    let old = bench.runtime(Version::V1_0_0, plugins());
-    assert!(old.status(&bench.host).unwrap().is_empty());
-    let runtime = bench.runtime(Version::V1_1_0, plugins());
-    runtime.status(&bench.host).unwrap();
-    assert_eq!(bench.read("order"), "STATUS a\nSTATUS b\n");
-    let environment = bench.read("a.STATUS.env");
-    assert!(environment.contains("CNI_NETNS=\n"), "{environment}");
-    bench.on("a", "STATUS", r#"echo '{"code": 50, "msg": "no"}'; exit 1"#);
-    let error = runtime.status(&bench.host).unwrap_err();
-    assert_eq!(error.reported().unwrap().code, 50);
-    assert_eq!(bench.read("order"), "STATUS a\nSTATUS b\nSTATUS a\n");
 }

@@ -88,6 +88,9 @@ struct List {
     /// What cannot be tried from outside of a plugin, with the reasons, instead of the cases
     #[arg(long)]
     untestable: bool,
+    /// The assertions of the checklist with the cases that try them, as text
+    #[arg(long, conflicts_with_all = ["untestable", "format"])]
+    assertions: bool,
     /// Form of the list: text or json
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
@@ -179,6 +182,10 @@ impl List {
         let mut out = io::stdout().lock();
         let cases = catalog::cases();
         let text = self.format == "text";
+        if self.assertions {
+            list::by_assertion(&cases, &mut out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         match (self.untestable, text) {
             (false, true) => list::text(&cases, &mut out)?,
             (false, false) => writeln!(out, "{:#}", list::json(&cases))?,

@@ -4,12 +4,13 @@
 //! caller's thread never moves. Nothing here wires links together (that is the fabric's and the daemon's work),
 //! and dropping a namespace kills no process: whoever started one inside stops it.
 
+mod named;
 pub mod snapshot;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
@@ -36,19 +37,14 @@ impl Netns {
     /// Makes the namespace `name` and brings up its loopback.
     ///
     /// # Errors
-    /// The name is taken or invalid, or the caller may not make namespaces; the tool's own words are included.
+    /// The name is taken or invalid, or the caller may not make namespaces.
     pub fn create(name: impl Into<String>) -> anyhow::Result<Self> {
         let name = name.into();
-        // ip netns add NAME
-        output(Command::new("ip").args(["netns", "add", &name]))?;
-        let netns = Self {
-            path: Path::new(NETNS_DIR).join(&name),
+        Ok(Self {
+            path: named::make(&name)?,
             name,
             owned: true,
-        };
-        // ip -n NAME link set lo up
-        netns.ip(&["link", "set", "lo", "up"])?;
-        Ok(netns)
+        })
     }
 
     /// Makes a namespace whose name is `label`, this process's id and a counter: two tests never meet.
@@ -158,6 +154,31 @@ impl Netns {
         self.run(|| output(Command::new("ip").args(args)))?
     }
 
+    /// Runs many `ip` commands, one a line, by one program (`ip -batch -`).
+    ///
+    /// # Errors
+    /// One failed; its words are included.
+    pub fn ip_batch(&self, commands: &[String]) -> anyhow::Result<()> {
+        let mut ip = Command::new("ip");
+        ip.args(["-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = self.spawn(&mut ip)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(commands.join("\n").as_bytes())?;
+        }
+        let ended = child.wait_with_output()?;
+        let words = String::from_utf8_lossy(&ended.stderr);
+        ensure!(
+            ended.status.success(),
+            "ip {}: {}",
+            commands.join("; "),
+            words.trim()
+        );
+        Ok(())
+    }
+
     /// Sets a sysctl inside this namespace, `key` in dotted form.
     ///
     /// # Errors
@@ -175,9 +196,8 @@ impl Drop for Netns {
         if !self.owned {
             return;
         }
-        // ip netns del NAME
-        if let Err(error) = output(Command::new("ip").args(["netns", "del", &self.name])) {
-            eprintln!("{error:#}");
+        if let Err(error) = named::remove(&self.path) {
+            eprintln!("cannot remove the network namespace {}: {error}", self.name);
         }
     }
 }

@@ -83,22 +83,16 @@ impl Pod {
     pub fn with_interface(ifname: &str, host: &Netns, version: Version) -> anyhow::Result<Self> {
         let mut pod = Self::empty(ifname)?;
         let outside = format!("cnf{}", &pod.attachment.container_id[..8]);
-        let inside = pod.netns.name().to_owned();
-        host.ip(&[
-            "link", "add", &outside, "type", "veth", "peer", "name", ifname, "netns", &inside,
+        let inside = pod.netns.name();
+        let [mac, outer_mac] = macs(&pod.attachment.container_id);
+        host.ip_batch(&[
+            format!("link add {outside} address {outer_mac} type veth peer name {ifname} address {mac} netns {inside}"),
+            format!("link set {outside} up"),
         ])?;
-        host.ip(&["link", "set", &outside, "up"])?;
-        pod.netns.ip(&["addr", "add", ADDRESS, "dev", ifname])?;
-        pod.netns.ip(&["link", "set", ifname, "up"])?;
-        let mac = |netns: &Netns, link: &str| -> anyhow::Result<String> {
-            let path = Path::new("/sys/class/net").join(link).join("address");
-            let shown = netns.ip(&["-o", "link", "show", "dev", link])?;
-            let words = shown
-                .split_whitespace()
-                .skip_while(|word| *word != "link/ether");
-            let mac = words.skip(1).map(str::to_owned).next();
-            mac.with_context(|| format!("no {}", path.display()))
-        };
+        pod.netns.ip_batch(&[
+            format!("addr add {ADDRESS} dev {ifname}"),
+            format!("link set {ifname} up"),
+        ])?;
         let mut ip = json!({"address": ADDRESS, "gateway": GATEWAY, "interface": 1});
         if version < Version::V1_0_0 {
             ip["version"] = json!("4");
@@ -106,8 +100,8 @@ impl Pod {
         pod.previous = Some(json!({
             "cniVersion": version.as_str(),
             "interfaces": [
-                {"name": outside, "mac": mac(host, &outside)?},
-                {"name": ifname, "mac": mac(&pod.netns, ifname)?, "sandbox": pod.netns.path()},
+                {"name": outside, "mac": outer_mac},
+                {"name": ifname, "mac": mac, "sandbox": pod.netns.path()},
             ],
             "ips": [ip],
         }));
@@ -136,6 +130,15 @@ impl Pod {
             None => Ok(()),
         }
     }
+}
+
+/// Two local unicast MAC addresses, made of an id in hex digits.
+fn macs(id: &str) -> [String; 2] {
+    let of = |digits: &str| {
+        let pairs = digits.as_bytes().chunks(2).map(String::from_utf8_lossy);
+        pairs.fold("02".to_owned(), |mac, pair| format!("{mac}:{pair}"))
+    };
+    [of(&id[8..18]), of(&id[18..28])]
 }
 
 impl Drop for Pod {

@@ -1,5 +1,6 @@
 //! The catalog as a list: what there is to run, and what cannot be.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
@@ -40,6 +41,23 @@ pub fn json(cases: &[&Case]) -> Value {
         })
     };
     cases.iter().map(one).collect()
+}
+
+/// Each assertion with the cases that try it, as text.
+///
+/// # Errors
+/// It cannot be written.
+pub fn by_assertion(cases: &[&Case], out: &mut impl Write) -> io::Result<()> {
+    let mut tried: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for case in cases {
+        for assertion in case.assertions {
+            tried.entry(assertion).or_default().push(case.id());
+        }
+    }
+    for (assertion, cases) in &tried {
+        writeln!(out, "{assertion:<5} {}", cases.join(" "))?;
+    }
+    writeln!(out, "{} assertions", tried.len())
 }
 
 /// What no case tries, as text.

@@ -53,6 +53,11 @@ impl Ground {
         member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
         let remote = Remote::listen(&socket(&member.node))?;
         write(&member.node, "first.conflist", &first(&member.node))?;
+        write(
+            &member.node,
+            "alone.conflist",
+            &list(json!([berth(&member.node)])),
+        )?;
         write(&member.node, "behind.conflist", &behind(&member.node))?;
         write(
             &member.node,
@@ -76,6 +81,8 @@ impl Ground {
             .arg(find(BERTH_CNI)?)
             .arg("--conf")
             .arg(file("first.conflist"))
+            .arg("--list")
+            .arg(file("alone.conflist"))
             .arg("--list")
             .arg(file("behind.conflist"))
             .arg("--description")

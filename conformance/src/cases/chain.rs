@@ -24,30 +24,35 @@ cases! {
         "a pod that was added at 0.4.0 is deleted after its list was raised to a newer version";
 }
 
-/// The lists in which the plugin stands as in this run's mode, whose other plugins speak this version.
+/// The lists in which the plugin stands as in this run's mode, and whose plugins all speak this version.
 fn lists(world: &World<'_>) -> Result<Vec<Value>, Finding> {
     let subject = world.subject();
     let here = subject
         .lists
         .iter()
         .filter(|list| subject.mode_in(list) == world.mode());
-    let lists: Vec<Value> = here.cloned().collect();
+    let mut lists: Vec<Value> = here.cloned().collect();
     if lists.is_empty() {
         return skip("no list was given in which the plugin stands so");
     }
-    for plugin in lists
-        .iter()
-        .flat_map(|list| list["plugins"].as_array().cloned().unwrap_or_default())
-    {
-        let kind = plugin["type"].as_str().unwrap_or_default();
-        if !subject.speaks(kind, world.version()) {
-            return skip(format!(
-                "{kind}, which stands beside it, does not speak {}",
-                world.version()
-            ));
-        }
+    let mute = |list: &Value| {
+        let kinds = list["plugins"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|plugin| plugin["type"].as_str());
+        let mut mute = kinds.filter(|kind| !subject.speaks(kind, world.version()));
+        mute.next().map(str::to_owned)
+    };
+    let first = lists.iter().find_map(mute);
+    lists.retain(|list| mute(list).is_none());
+    match first {
+        Some(kind) if lists.is_empty() => skip(format!(
+            "{kind}, which stands beside it, does not speak {}",
+            world.version()
+        )),
+        _ => Ok(lists),
     }
-    Ok(lists)
 }
 
 fn must<T>(outcome: Result<T, ChainFailure>) -> Result<T, Finding> {

@@ -164,6 +164,6 @@ fn lists_name_every_case_and_what_cannot_be_one() {
             .iter()
             .any(|case| case["case"] == "add::gives_one_result")
     );
-    assert!(list(&["--assertions"]).contains("\nA01 "));
+    assert!(list(&["--assertions"]).contains("\nE02 "));
     assert!(list(&["--untestable"]).contains("E15 "));
 }

@@ -14,6 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -321,6 +323,28 @@ impl Running {
     pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
+    }
+
+    /// SIGSTOP: it stands still with all that it holds.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// SIGCONT.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        // not waited for yet, so the id is still its own
+        let pid = Pid::from_raw(self.child.id().try_into()?);
+        kill(pid, signal).with_context(|| format!("{signal} to {}", self.what))
     }
 
     /// Waits for its end. Like libcni until stdout and stderr are closed: a child that the plugin left behind with them

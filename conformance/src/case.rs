@@ -114,6 +114,8 @@ pub enum Group {
     Gc,
     /// Many calls, one after another and at once (Y).
     Lifecycle,
+    /// The plugin with an IPAM plugin that it calls (L).
+    Delegation,
     /// The plugin among others in a list, as runtimes run it.
     Chain,
     /// What runtimes were seen to send.
@@ -138,6 +140,7 @@ impl Group {
             Self::Status => "status",
             Self::Gc => "gc",
             Self::Lifecycle => "lifecycle",
+            Self::Delegation => "delegation",
             Self::Chain => "chain",
             Self::Corpus => "corpus",
         }

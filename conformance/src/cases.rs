@@ -22,11 +22,16 @@ mod add;
 mod chain;
 mod check;
 mod configuration;
+mod corpus;
 mod del;
+mod delegation;
 mod environment;
 mod errors;
+mod gc;
+mod lifecycle;
 mod process;
 mod results;
+mod status;
 mod version;
 mod versions;
 
@@ -50,5 +55,10 @@ pub const ALL: &[&[Case]] = &[
     results::kernel::CASES,
     del::CASES,
     check::CASES,
+    status::CASES,
+    gc::CASES,
+    lifecycle::CASES,
+    delegation::CASES,
     chain::CASES,
+    corpus::CASES,
 ];

@@ -75,6 +75,9 @@ struct Run {
     /// Run the plugin in this network namespace instead of a new one for each case
     #[arg(long, value_name = "NETNS")]
     host: Option<PathBuf>,
+    /// Stop at the first failure
+    #[arg(long)]
+    fail_fast: bool,
     /// Form of the report
     #[arg(long, default_value = "text")]
     format: Format,
@@ -173,6 +176,7 @@ impl Run {
             modes,
             expected: expected.unwrap_or_default(),
             host: self.host.clone(),
+            fail_fast: self.fail_fast,
         })
     }
 }

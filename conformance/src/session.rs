@@ -29,6 +29,8 @@ pub struct Session {
     pub expected: Expectations,
     /// The namespace in which the plugin is run; `None` is a new one for each case.
     pub host: Option<PathBuf>,
+    /// Whether the first failure ends it.
+    pub fail_fast: bool,
 }
 
 /// What came of one case in one version and mode.
@@ -154,7 +156,11 @@ impl Session {
         for one in planned {
             let record = self.record(one, self.try_one(one, dir.path()));
             told(&record);
+            let is_last = self.fail_fast && record.outcome == Outcome::Failed;
             records.push(record);
+            if is_last {
+                break;
+            }
         }
         Ok(records)
     }

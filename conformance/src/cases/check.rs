@@ -24,10 +24,18 @@ const BASE: Case = Case {
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "after_add",
-        rule: "CHECK right after ADD succeeds, prints nothing and changes nothing",
+        rule: "CHECK right after ADD succeeds and prints nothing",
         assertions: &["K05", "K07"],
         sources: &[Source::Spec(CHECK), Source::CriO],
         run: telling::after_add,
+        ..BASE
+    },
+    Case {
+        name: "changes_nothing",
+        rule: "CHECK changes nothing on the host, in the sandbox and in what the plugin holds",
+        assertions: &["K07"],
+        versions: Versions::Once,
+        run: telling::changes_nothing,
         ..BASE
     },
     Case {

@@ -50,7 +50,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "add_fails",
         rule: "the IPAM plugin's error of ADD is the plugin's, and nothing is left",
-        assertions: &["L01", "A10"],
+        assertions: &["L02", "A10"],
         versions: Versions::Once,
         run: add_fails,
         ..BASE
@@ -197,7 +197,7 @@ fn add_undone(world: &World<'_>) -> Verdict {
         &json!({
             "cniVersion": world.version().as_str(),
             "ips": [{"version": "4", "address": ipam::ADDRESSES[0], "gateway": ipam::GATEWAY}],
-            "routes": [{"dst": "198.18.0.0/15", "gw": "203.0.113.77"}],
+            "routes": [{"dst": "198.18.0.0/15", "gw": "192.0.2.77"}],
         }),
     )?;
     world.run(&ipam.call(world, "ADD")?)?.failure()?;

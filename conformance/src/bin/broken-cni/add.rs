@@ -99,9 +99,6 @@ fn make_room(call: &Call, state: &State, netns: &Netns) -> Result<(), Failure> {
     let ifname = call.key.ifname.as_str();
     let left = state.get(&call.key);
     if let Some(left) = &left {
-        if !left.is_whole && broken("add-never-again") {
-            return Err(Failure::new(101, "an earlier ADD did not end"));
-        }
         let is_there = netns.run(|| ip::link(ifname))?.is_some();
         if left.is_whole && is_there && !broken("add-twice") {
             return Err(Failure::new(101, format!("{ifname} already exists")));
@@ -132,40 +129,41 @@ fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failu
     }
     let (host, path, mtu) = (call.key.host_ifname(), netns.path(), mtu.to_string());
     let (host_mac, pod_mac) = (call.key.mac("host"), call.key.mac("pod"));
-    let there = netns.run(|| ip::link(&call.key.ifname))?.is_some();
-    if there && broken("add-exists-ok") {
-        return Ok(());
+    let mut ifname = call.key.ifname.as_str();
+    if broken("add-exists-ok") || broken("ifname-replaced") {
+        // else nothing of that name is there by now
+        match netns.run(|| ip::link(ifname))? {
+            Some(_) if broken("add-exists-ok") => return Ok(()),
+            Some(_) => ifname = "other0",
+            None => {}
+        }
     }
-    let ifname = if there {
-        "other0"
-    } else {
-        call.key.ifname.as_str()
-    };
     ip(&[
         "link", "add", "name", &host, "address", &host_mac, "mtu", &mtu, "type", "veth", "peer",
         "name", ifname, "address", &pod_mac, "mtu", &mtu, "netns", &path,
     ])?;
-    netns.run(|| ip(&["link", "set", "dev", ifname, "up"]))?;
-    ip(&["link", "set", "dev", &host, "up"])?;
+    let (mut outside, mut inside) = (Vec::new(), Vec::new());
+    inside.push(format!("link set dev {ifname} up"));
+    outside.push(format!("link set dev {host} up"));
     for entry in &given.ips {
         let address = entry["address"].as_str().unwrap_or_default();
         let gateway = entry["gateway"].as_str().unwrap_or_default();
-        netns.run(|| ip(&["addr", "add", address, "dev", ifname]))?;
         let alone = address.split('/').next().unwrap_or_default();
-        ip(&["route", "add", alone, "dev", &host])?;
+        inside.push(format!("addr add {address} dev {ifname}"));
+        outside.push(format!("route add {alone} dev {host}"));
         if !gateway.is_empty() {
             let length = if gateway.contains(':') { 128 } else { 32 };
-            ip(&["addr", "add", &format!("{gateway}/{length}"), "dev", &host])?;
+            outside.push(format!("addr add {gateway}/{length} dev {host}"));
             if address.ends_with("/32") || address.ends_with("/128") {
-                netns.run(|| ip(&["route", "append", gateway, "dev", ifname, "scope", "link"]))?;
+                inside.push(format!("route append {gateway} dev {ifname} scope link"));
             }
         }
         if broken("del-keeps-route") {
-            ip(&[
-                "rule", "add", "priority", "512", "to", alone, "lookup", "main",
-            ])?;
+            outside.push(format!("rule add priority 512 to {alone} lookup main"));
         }
     }
+    ip::batch(&outside)?;
+    netns.run(|| ip::batch(&inside))?;
     given
         .routes
         .iter()
@@ -229,6 +227,7 @@ fn record(call: &Call, addresses: Vec<String>, host: Option<String>, is_whole: b
     let netns = call.environment.netns.clone();
     Record {
         key: call.key.clone(),
+        mtu: call.conf.mtu().unwrap_or_default(),
         addresses,
         host,
         netns,

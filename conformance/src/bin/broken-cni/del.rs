@@ -49,15 +49,10 @@ pub fn del(call: &Call) -> Result<Option<Value>, Failure> {
     if broken("del-once") || broken("del-unknown-fails") {
         fs::write(mark, "")?;
     }
-    let subnet = call.conf.subnet().to_string();
-    let known = record.filter(|record| {
-        let network = subnet.rsplit_once('.').map_or("", |(network, _)| network);
-        !broken("del-needs-conf")
-            || record
-                .addresses
-                .iter()
-                .all(|address| address.starts_with(network))
-    });
+    let is_known = |record: &Record| {
+        !broken("del-needs-conf") || call.conf.mtu().is_ok_and(|mtu| mtu == record.mtu)
+    };
+    let known = record.filter(is_known);
     let released = known.map_or(Ok(()), |record| release(&state, &record, netns.as_ref()));
     let forwarded = if broken("ipam-del-unasked") {
         Ok(())

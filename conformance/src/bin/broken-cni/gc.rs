@@ -75,10 +75,18 @@ fn valid(call: &Call) -> Result<Vec<Value>, Failure> {
         Some(Value::Null) if broken("gc-null-keeps") => all(),
         Some(Value::Array(list)) if list.is_empty() && broken("gc-empty-keeps") => all(),
         Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(list)) => Ok(list.clone()),
+        Some(Value::Array(list)) if list.iter().all(is_entry) || broken("gc-list-unchecked") => {
+            Ok(list.clone())
+        }
         Some(other) => Err(Failure::new(
             7,
             format!("the list of valid attachments is {other}"),
         )),
     }
+}
+
+fn is_entry(entry: &Value) -> bool {
+    ["containerID", "ifname"]
+        .iter()
+        .all(|member| entry[*member].is_string())
 }

@@ -1,5 +1,6 @@
 //! `ip`, run in the thread's namespace, without anything of the environment.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -11,10 +12,7 @@ const PLACES: [&str; 4] = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"]
 
 /// Runs `ip ARGS` and returns what it printed.
 pub fn ip(args: &[&str]) -> Result<String, Failure> {
-    let place = PLACES
-        .iter()
-        .find(|place| std::path::Path::new(place).exists());
-    let mut command = Command::new(place.unwrap_or(&PLACES[0]));
+    let mut command = Command::new(place());
     let output = command
         .args(args)
         .env_clear()
@@ -27,6 +25,33 @@ pub fn ip(args: &[&str]) -> Result<String, Failure> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(101, format!("ip {}", args.join(" ")))
         .details(stderr.trim().replace('\n', " ")))
+}
+
+/// Runs commands of `ip` one after another, up to the first that fails.
+pub fn batch(lines: &[String]) -> Result<(), Failure> {
+    let mut command = Command::new(place());
+    command.args(["-batch", "-"]).env_clear().current_dir("/");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all((lines.join("\n") + "\n").as_bytes())?;
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(Failure::new(101, "ip -batch").details(stderr.trim().replace('\n', " ")))
+}
+
+fn place() -> &'static str {
+    let there = PLACES
+        .iter()
+        .find(|place| std::path::Path::new(place).exists());
+    there.unwrap_or(&PLACES[0])
 }
 
 /// Runs `ip -json ARGS` and returns the entries.

@@ -29,6 +29,8 @@ pub struct Record {
     pub host: Option<String>,
     /// CNI_NETNS of the ADD.
     pub netns: String,
+    /// `mtu` of the ADD's configuration.
+    pub mtu: Option<u32>,
     /// Whether the ADD came to its end.
     pub is_whole: bool,
 }

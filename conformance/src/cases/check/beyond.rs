@@ -20,6 +20,16 @@ pub(super) fn later_changes(world: &World<'_>) -> Verdict {
     netns.ip(&["addr", "add", "198.51.100.9/24", "dev", "net9"])?;
     netns.ip(&["addr", "add", "203.0.113.9/32", "dev", ifname])?;
     netns.ip(&["route", "add", "198.18.0.0/16", "dev", ifname])?;
+    let far = [
+        "route",
+        "add",
+        "198.19.0.0/16",
+        "via",
+        "198.18.0.1",
+        "dev",
+        ifname,
+    ];
+    netns.ip(&far)?;
     netns.ip(&["link", "set", "dev", ifname, "mtu", "1300"])?;
     world.run(&check)?.silent()?;
     // the last plugin's result is what CHECK gets

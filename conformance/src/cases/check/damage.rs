@@ -13,11 +13,19 @@ pub(super) fn interface_gone(world: &World<'_>) -> Verdict {
     if world.mode() == Mode::Chained && own_addresses(&result, &pod).is_empty() {
         return skip("it gives no address behind others, so the interface is not its concern");
     }
-    pod.netns.ip(&["link", "del", "dev", pod.ifname()])?;
-    world
-        .run(&world.call_after("CHECK", &result)?)?
-        .failure()
-        .map(drop)
+    let check = world.call_after("CHECK", &result)?;
+    // with its other end as it was, and then without
+    for command in [
+        &["link", "set", "dev", pod.ifname(), "down"][..],
+        &["link", "set", "dev", pod.ifname(), "name", "other0"],
+        &["link", "del", "dev", "other0"],
+    ] {
+        pod.netns.ip(command)?;
+        if !command.ends_with(&["down"]) {
+            world.run(&check)?.failure()?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn mac_changed(world: &World<'_>) -> Verdict {

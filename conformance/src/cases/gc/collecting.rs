@@ -12,8 +12,13 @@ use crate::world::World;
 /// A further sandbox with an attachment, and its result.
 pub(super) fn attached(world: &World<'_>) -> Result<(Arc<Pod>, Value), Finding> {
     let pod = world.another_pod()?;
-    let result = world.run(&world.call_for("ADD", &pod))?.result()?;
+    let result = attach(world, &pod)?;
     Ok((pod, result))
+}
+
+/// ADD of `pod`, which must succeed.
+pub(super) fn attach(world: &World<'_>, pod: &Pod) -> Result<Value, Finding> {
+    world.run(&world.call_for("ADD", pod))?.result()
 }
 
 /// As libcni lists it.
@@ -29,8 +34,9 @@ pub(super) fn stays(world: &World<'_>, pod: &Pod, result: &Value) -> Verdict {
 pub(super) fn unlisted_goes(world: &World<'_>) -> Verdict {
     world.traces_in_use(None)?;
     let (kept, result) = attached(world)?;
+    let gone = world.another_pod()?;
     let before = world.traces(Some(&kept))?;
-    let (gone, _) = attached(world)?;
+    attach(world, &gone)?;
     world
         .run(&gc(world, &KEYS, &json!([entry(&kept)])))?
         .silent()?;
@@ -93,8 +99,9 @@ pub(super) fn again(world: &World<'_>) -> Verdict {
 }
 
 pub(super) fn daemon_away(world: &World<'_>) -> Verdict {
+    let lost = world.another_pod()?;
     let before = world.traces_in_use(None)?;
-    attached(world)?;
+    attach(world, &lost)?;
     let away = world.stop_daemon()?;
     let answer = world.run(&gc(world, &KEYS, &json!([])))?;
     away.mend()?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::collecting::{attached, entry, stays};
+use super::collecting::{attach, attached, entry, stays};
 use crate::call::Call;
 use crate::case::Verdict;
 use crate::world::World;
@@ -19,10 +19,11 @@ pub(super) fn gc(world: &World<'_>, keys: &[&str], list: &Value) -> Call {
 
 pub(super) fn either_key(world: &World<'_>) -> Verdict {
     for keys in [&KEYS[..], &KEYS[..1], &KEYS[1..]] {
+        let [kept, lost] = [world.another_pod()?, world.another_pod()?];
         let before = world.traces_in_use(None)?;
-        let (kept, result) = attached(world)?;
+        let result = attach(world, &kept)?;
         let with_one = world.traces(None)?;
-        attached(world)?;
+        attach(world, &lost)?;
         world
             .run(&gc(world, keys, &json!([entry(&kept)])))?
             .silent()?;
@@ -43,9 +44,11 @@ pub(super) fn empty_list(world: &World<'_>) -> Verdict {
 }
 
 fn all_go(world: &World<'_>, list: &Value) -> Verdict {
+    let lost = [world.another_pod()?, world.another_pod()?];
     let before = world.traces_in_use(None)?;
-    attached(world)?;
-    attached(world)?;
+    for pod in &lost {
+        attach(world, pod)?;
+    }
     world.run(&gc(world, &KEYS, list))?.silent()?;
     before.are_back(world, None)
 }

@@ -11,7 +11,6 @@ use crate::world::World;
 const FEW_SECONDS: Duration = Duration::from_secs(8);
 
 pub(super) fn after_add(world: &World<'_>) -> Verdict {
-    let pod = world.pod()?;
     let result = world.add()?;
     let check = world.call_after("CHECK", &result)?;
     world.run(&check)?.silent()?;

@@ -226,6 +226,8 @@ pub enum Versions {
     Before(Version),
     /// Once, in the newest: the version does not come into it.
     Once,
+    /// Once, in the newest, if that is this one or newer.
+    OnceSince(Version),
 }
 
 /// Where the plugin stands in its list.

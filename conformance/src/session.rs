@@ -123,6 +123,7 @@ impl Session {
             Versions::Since(since) => all.filter(|version| *version >= since).collect(),
             Versions::Before(before) => all.filter(|version| *version < before).collect(),
             Versions::Once => all.last().into_iter().collect(),
+            Versions::OnceSince(since) => all.last().into_iter().filter(|v| *v >= since).collect(),
         }
     }
 

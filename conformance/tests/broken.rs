@@ -136,25 +136,19 @@ fn a_plugin_that_is_right_passes() -> anyhow::Result<()> {
     if !require_netns()? {
         return Ok(());
     }
-    let versions = ["0.3.1", "0.4.0", "1.0.0", "1.1.0"];
     let mut runs: Vec<Command> = Vec::new();
-    for version in versions {
-        for mode in ["creating", "chained"] {
-            let mut command = suite(Path::new(PLUGIN), "broken-cni.conf");
-            command.args(["--cni-version", version, "--mode", mode]);
-            runs.push(command);
-        }
-        let mut command = suite(Path::new(PLUGIN), "with-ipam.conf");
-        command.args([
-            "--cni-version",
-            version,
-            "--mode",
-            "creating",
-            "--only",
-            "delegation",
-        ]);
+    let all = ["0.3.1", "0.4.0", "1.0.0"].map(|version| (version, "creating"));
+    for (version, mode) in all
+        .into_iter()
+        .chain([("1.1.0", "creating"), ("1.1.0", "chained")])
+    {
+        let mut command = suite(Path::new(PLUGIN), "broken-cni.conf");
+        command.args(["--cni-version", version, "--mode", mode]);
         runs.push(command);
     }
+    let mut delegating = suite(Path::new(PLUGIN), "with-ipam.conf");
+    delegating.args(["--mode", "creating", "--only", "delegation"]);
+    runs.push(delegating);
     let queue = Mutex::new(runs);
     let all = Mutex::new(Vec::new());
     each(&queue, |mut run| {

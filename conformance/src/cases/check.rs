@@ -34,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
         name: "changes_nothing",
         rule: "CHECK changes nothing on the host, in the sandbox and in what the plugin holds",
         assertions: &["K07"],
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: telling::changes_nothing,
         ..BASE
     },
@@ -42,7 +42,7 @@ pub(super) const CASES: &[Case] = &[
         name: "prev_result_missing",
         rule: "CHECK without prevResult fails",
         assertions: &["K01"],
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: telling::prev_result_missing,
         ..BASE
     },
@@ -61,7 +61,7 @@ pub(super) const CASES: &[Case] = &[
         sources: &[Source::Plugins],
         level: Level::Should,
         modes: Modes::Creating,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: telling::other_sandbox,
         ..BASE
     },
@@ -71,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["K02", "R05"],
         sources: &[Source::AwsNode],
         level: Level::Ours,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: telling::opaque_mac,
         ..BASE
     },
@@ -81,7 +81,7 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["K10"],
         sources: &[Source::Ours],
         level: Level::Ours,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: telling::in_time,
         ..BASE
     },
@@ -98,7 +98,7 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["K02"],
         level: Level::Should,
         modes: Modes::Creating,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: damage::mac_changed,
         ..BASE
     },
@@ -115,7 +115,7 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["K01", "K02"],
         level: Level::Should,
         modes: Modes::Creating,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: damage::address_listed,
         ..BASE
     },
@@ -134,7 +134,7 @@ pub(super) const CASES: &[Case] = &[
         sources: &[Source::Ours],
         level: Level::Ours,
         modes: Modes::Creating,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: damage::damage_stays,
         ..BASE
     },
@@ -149,7 +149,7 @@ pub(super) const CASES: &[Case] = &[
         name: "later_mac",
         rule: "CHECK succeeds when a later plugin changed the MAC address and its result says so",
         assertions: &["K03"],
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: beyond::later_mac,
         ..BASE
     },
@@ -167,7 +167,7 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["K04"],
         level: Level::Should,
         modes: Modes::Creating,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: beyond::impostor,
         ..BASE
     },
@@ -177,7 +177,7 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["K04"],
         level: Level::Should,
         modes: Modes::Creating,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: beyond::host_side_down,
         ..BASE
     },
@@ -186,7 +186,7 @@ pub(super) const CASES: &[Case] = &[
         rule: "CHECK fails while the daemon is down, and succeeds again once it is back",
         assertions: &["K04"],
         level: Level::Should,
-        versions: Versions::Once,
+        versions: Versions::OnceSince(Version::V0_4_0),
         run: beyond::daemon_away,
         ..BASE
     },

@@ -29,9 +29,9 @@ impl Failure {
         let mut object = Map::new();
         object.insert("cniVersion".into(), json!(version));
         object.insert("code".into(), json!(self.code));
-        object.insert("msg".into(), json!(self.msg));
+        object.insert("msg".into(), json!(one_line(&self.msg)));
         if !self.details.is_empty() {
-            object.insert("details".into(), json!(self.details));
+            object.insert("details".into(), json!(one_line(&self.details)));
         }
         if broken("error-no-version") {
             object.remove("cniVersion");
@@ -82,6 +82,12 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::new(101, error.to_string())
     }
+}
+
+/// Events show the text as one line.
+fn one_line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// A line on stderr.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::statfs::{FsType, fstatfs};
@@ -10,6 +10,8 @@ use nix::sys::statfs::{FsType, fstatfs};
 use crate::failure::Failure;
 use crate::rules::broken;
 
+/// include/uapi/asm-generic/fcntl.h.
+const O_NONBLOCK: i32 = 0o4000;
 /// nsfs (linux/magic.h).
 const NSFS: i64 = 0x6e73_6673;
 
@@ -31,7 +33,12 @@ pub enum Unusable {
 impl Netns {
     /// Opens `path`.
     pub fn open(path: &str, own_allowed: bool) -> Result<Self, Unusable> {
-        let file = File::open(path).map_err(|error| Unusable::Gone(error.to_string()))?;
+        // a pipe must not make it wait
+        let opened = File::options()
+            .read(true)
+            .custom_flags(O_NONBLOCK)
+            .open(path);
+        let file = opened.map_err(|error| Unusable::Gone(error.to_string()))?;
         let kind = fstatfs(file.as_fd()).map(|found| found.filesystem_type());
         if kind.ok() != Some(FsType(NSFS)) {
             return Err(Unusable::Other);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,6 +12,8 @@ use crate::rules::broken;
 
 /// The largest configuration, bytes.
 const LIMIT: usize = 8 << 20;
+/// How long all other verbs do.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How long VERSION waits for a configuration, milliseconds.
 const GLANCE: u16 = 20;
 
@@ -23,7 +26,15 @@ pub fn read() -> Result<Vec<u8>, Failure> {
     };
     let code = if broken("stdin-read-error-6") { 6 } else { 5 };
     let failed = |error: Errno| Failure::new(code, format!("error reading from stdin: {error}"));
-    let bytes = chunks(limit, || true).map_err(failed)?;
+    let deadline = Instant::now() + PATIENCE;
+    let bytes = chunks(limit, || {
+        let left = deadline.saturating_duration_since(Instant::now());
+        broken("stdin-no-deadline") || comes(u16::try_from(left.as_millis()).unwrap_or(0))
+    });
+    let bytes = bytes.map_err(failed)?;
+    if Instant::now() >= deadline {
+        return Err(failed(Errno::ETIMEDOUT));
+    }
     if bytes.len() > limit {
         if broken("stdin-64k") {
             return Ok(bytes[..limit].to_vec());
@@ -41,12 +52,14 @@ pub fn glance() -> Vec<u8> {
     if broken("version-waits") {
         return chunks(LIMIT, || true).unwrap_or_default();
     }
-    let soon = || {
-        let stdin = io::stdin();
-        let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(GLANCE)).is_ok_and(|ready| ready > 0)
-    };
-    chunks(LIMIT, soon).unwrap_or_default()
+    chunks(LIMIT, || comes(GLANCE)).unwrap_or_default()
+}
+
+/// Whether there is something to read, or the end, within so many milliseconds.
+fn comes(millis: u16) -> bool {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(millis)).is_ok_and(|ready| ready > 0)
 }
 
 fn chunks(limit: usize, more: impl Fn() -> bool) -> Result<Vec<u8>, Errno> {

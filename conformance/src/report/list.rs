@@ -93,6 +93,7 @@ fn versions(versions: Versions) -> String {
         Versions::Since(version) => format!("since {version}"),
         Versions::Before(version) => format!("before {version}"),
         Versions::Once => "once".to_owned(),
+        Versions::OnceSince(since) => format!("the newest, from {since} on"),
     }
 }
 

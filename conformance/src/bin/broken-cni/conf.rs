@@ -177,8 +177,6 @@ impl Conf {
         };
         match number.filter(|mtu| (576..=9001).contains(mtu)) {
             Some(mtu) => Ok(Some(mtu)),
-            None if broken("own-field-unchecked") => Ok(None),
-            None if broken("own-field-unnamed") => Err(Failure::new(7, "invalid network config")),
             None => Err(Failure::new(7, format!("invalid mtu: {value}"))),
         }
     }

@@ -23,8 +23,7 @@ pub fn look(file: Option<&Path>) -> Result<(), Failure> {
     if state == "up" {
         return Ok(());
     }
-    let hangs = broken("status-hangs") || broken("add-no-deadline");
-    if state == "hung" && hangs {
+    if state == "hung" && broken("status-hangs") {
         pause(Duration::from_secs(90));
     }
     Err(Failure::new(11, format!("the daemon is {state}")))

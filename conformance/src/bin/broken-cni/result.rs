@@ -44,8 +44,13 @@ impl Attached<'_> {
         };
         let at = there.unwrap_or((foreign + own.len()).saturating_sub(1));
         self.families(&mut document);
-        extend(&mut document, "interfaces", own, broken("prev-reordered"));
-        extend(&mut document, "ips", self.ips(at, foreign), false);
+        if broken("prev-reordered")
+            && let Some(Value::Array(interfaces)) = document.get_mut("interfaces")
+        {
+            interfaces.reverse();
+        }
+        extend(&mut document, "interfaces", own);
+        extend(&mut document, "ips", self.ips(at));
         let routes = self.given.routes.clone();
         extend(
             &mut document,
@@ -55,7 +60,6 @@ impl Attached<'_> {
             } else {
                 Vec::new()
             },
-            false,
         );
         if let Some(dns) = &self.given.dns {
             document.insert("dns".to_owned(), dns.clone());
@@ -117,18 +121,15 @@ impl Attached<'_> {
         }
     }
 
-    fn ips(&self, at: usize, foreign: usize) -> Vec<Value> {
+    fn ips(&self, at: usize) -> Vec<Value> {
         let at = match () {
             () if broken("index-beyond") => at + 1,
             () if broken("index-host") => at.saturating_sub(1),
-            () if broken("prev-index-kept") => 1,
-            () if broken("prev-reordered") && foreign > 0 => at,
             () => at,
         };
         let dress = |ip: &Value| {
             let mut ip = ip.clone();
-            let omitted = (broken("index-0-omitted") && at == 0) || broken("ipam-index-unset");
-            if !omitted {
+            if !broken("ipam-index-unset") {
                 ip["interface"] = json!(at);
             }
             let address = ip["address"].as_str().unwrap_or_default().to_owned();
@@ -189,9 +190,8 @@ impl Attached<'_> {
 }
 
 /// Appends to a list, made if it is absent or `null`.
-fn extend(document: &mut Map<String, Value>, key: &str, entries: Vec<Value>, in_front: bool) {
+fn extend(document: &mut Map<String, Value>, key: &str, entries: Vec<Value>) {
     match document.get_mut(key) {
-        Some(Value::Array(list)) if in_front => drop(list.splice(0..0, entries)),
         Some(Value::Array(list)) => list.extend(entries),
         _ if entries.is_empty() => {}
         _ => drop(document.insert(key.to_owned(), Value::Array(entries))),

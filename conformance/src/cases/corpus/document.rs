@@ -113,7 +113,10 @@ pub(super) fn aws_node_results(world: &World<'_>) -> Verdict {
 /// ADD, CHECK and DEL with each of the document's changes.
 fn cycles(world: &World<'_>, text: &str) -> Verdict {
     let document = read(text)?;
-    for change in &document.calls {
+    // a plugin that has an IPAM plugin called needs to be told which
+    let has_ipam = world.subject().entry.contains_key("ipam");
+    let fits = |change: &&Change| !(has_ipam && change.members.contains_key("ipam"));
+    for change in document.calls.iter().filter(fits) {
         named(&document.from, cycle(world, change))?;
     }
     Ok(())

@@ -67,7 +67,8 @@ pub(super) fn after_failed_add(world: &World<'_>) -> Verdict {
     let broken = world
         .call("ADD")?
         .set("prevResult", json!({"ips": [{"address": "10.0.0.300/24"}]}));
-    world.run(&broken)?.failure()?;
+    // the first plugin of a list may not look at it
+    world.run(&broken)?;
     world
         .run(&broken.asking("DEL").unset("prevResult"))?
         .silent()?;

@@ -65,7 +65,7 @@ impl Ipam {
             &json!({
                 "cniVersion": world.version().as_str(),
                 "ips": [{"version": "4", "address": ADDRESSES[0], "gateway": GATEWAY}],
-                "routes": [{"dst": ROUTE}],
+                "routes": [{"dst": ROUTE, "gw": GATEWAY}],
                 "dns": {"nameservers": [NAMESERVER]},
             }),
         )?;

@@ -1,5 +1,5 @@
 //! Which cases a plugin is known to fail, and why: a JSON file of entries `{"case", "reason"}`, narrowed where needed by
-//! `"versions"` and `"modes"`. A case that is listed and passes is an error, so that no list outlives its reasons.
+//! `"versions"` and `"modes"`, softened by `"sometimes"` where it depends on the moment. A case that is listed and passes is an error, so that no list outlives its reasons.
 
 use std::path::Path;
 
@@ -20,6 +20,9 @@ struct Entry {
     versions: Vec<String>,
     #[serde(default)]
     modes: Vec<String>,
+    /// It may pass as well: it depends on the moment.
+    #[serde(default)]
+    sometimes: bool,
 }
 
 /// The file.
@@ -69,6 +72,18 @@ impl Expectations {
     /// Why `case` is to fail in this version and mode; `None` if it is to pass.
     #[must_use]
     pub fn reason(&self, case: &Case, version: Version, mode: Mode) -> Option<&str> {
+        let entry = self.entry(case, version, mode);
+        entry.map(|entry| entry.reason.as_str())
+    }
+
+    /// Whether `case` may pass although it is listed.
+    #[must_use]
+    pub fn may_pass(&self, case: &Case, version: Version, mode: Mode) -> bool {
+        let entry = self.entry(case, version, mode);
+        entry.is_some_and(|entry| entry.sometimes)
+    }
+
+    fn entry(&self, case: &Case, version: Version, mode: Mode) -> Option<&Entry> {
         let any =
             |list: &[String], value: &str| list.is_empty() || list.iter().any(|one| one == value);
         let applies = |entry: &&Entry| {
@@ -76,10 +91,7 @@ impl Expectations {
                 && any(&entry.versions, version.as_str())
                 && any(&entry.modes, mode.as_str())
         };
-        self.0
-            .iter()
-            .find(applies)
-            .map(|entry| entry.reason.as_str())
+        self.0.iter().find(applies)
     }
 }
 

@@ -119,7 +119,7 @@ fn whole_call(world: &World<'_>) -> Verdict {
         })?;
     }
     let mut given = call.config();
-    let mut got = seen.config.clone();
+    let mut got = seen.config;
     for config in [&mut given, &mut got] {
         // libcni's own, for the outer plugin
         config

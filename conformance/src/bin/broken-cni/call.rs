@@ -26,8 +26,7 @@ pub fn perform(verb: &str, version: &mut String) -> Result<Option<Value>, Failur
         Conf::parse(&stdin::read()?)?;
     }
     let environment = Environment::read(verb)?;
-    if verb.is_empty() {
-        // only where that is the rule that is broken
+    if verb.is_empty() && broken("command-unset-succeeds") {
         return Ok(None);
     }
     if verb == "VERSION" {

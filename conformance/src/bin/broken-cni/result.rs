@@ -44,11 +44,6 @@ impl Attached<'_> {
         };
         let at = there.unwrap_or((foreign + own.len()).saturating_sub(1));
         self.families(&mut document);
-        if broken("prev-reordered")
-            && let Some(Value::Array(interfaces)) = document.get_mut("interfaces")
-        {
-            interfaces.reverse();
-        }
         extend(&mut document, "interfaces", own);
         extend(&mut document, "ips", self.ips(at));
         let routes = self.given.routes.clone();
@@ -157,6 +152,11 @@ impl Attached<'_> {
 
     /// `version` of an address is demanded before 1.0.0 and unknown since.
     fn families(&self, document: &mut Map<String, Value>) {
+        if broken("prev-reordered")
+            && let Some(Value::Array(interfaces)) = document.get_mut("interfaces")
+        {
+            interfaces.reverse();
+        }
         let Some(Value::Array(ips)) = document.get_mut("ips") else {
             return;
         };

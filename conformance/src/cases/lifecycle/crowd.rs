@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn fifty_at_once(world: &World<'_>) -> Verdict {
     let held = held(world)?;
     let pods = pods(world, CROWD)?;
-    let results = all(&pods, |pod| Ok(add(world, pod)?.result()?))?;
+    let results = all(&pods, |pod| add(world, pod)?.result())?;
     for (list, member) in [
         ("ips", "address"),
         ("interfaces", "mac"),

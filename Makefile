@@ -10,7 +10,7 @@ DAEMON := --release --workspace --exclude bench --exclude containerd --exclude f
 export PATH := $(HOME)/.cargo/bin:/usr/sbin:/sbin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test conformance conformance-reference fuzz bench e2e lint fmt doc fleet manifests check-deploy clean ci
+.PHONY: help setup build demo test conformance conformance-reference fuzz bench order e2e lint fmt doc fleet manifests check-deploy clean ci
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ $(BIN)/berth-bench:
 	$(CARGO) build --release -p bench
 	@mkdir -p $(BIN)
 	install -s -m 0755 $(BUILT)/release/berth-bench $(BIN)/
+
+order: setup build ## see which functions of berthd run, for its linker: daemon/berthd.order (root; after larger changes)
+	$(CARGO) build --release -p bench --bin berth-order
+	$(BUILT)/release/berth-order $(BUILT)/release/berthd daemon/berthd.order
 
 conformance: setup build ## try berth-cni by the CNI conformance suite: all versions, first and chained; target/conformance.json (root; ARGS=)
 	@$(BIN)/berth-conformance -- --json target/conformance.json $(ARGS)

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod goals;
 pub mod machine;
 pub mod miss;
+pub mod order;
 pub mod packets;
 pub mod process;
 pub mod quantiles;

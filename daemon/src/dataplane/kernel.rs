@@ -1,6 +1,7 @@
-//! The adapter to the kernel. One thread with a runtime of its own lives in the network namespace in which it was started
-//! and owns the sockets; the handle that others hold sends it what to do. Pods are worked on one after another, and so is
-//! the node beside them, so that an ADD never waits for `nft`. Another thread listens to what the kernel tells.
+//! The adapter to the kernel. Threads that live in the network namespace in which they were started own the sockets; the
+//! handle that others hold sends them what to do. Pods are worked on one after another by a thread that does nothing else
+//! and waits for nothing but the kernel; the node has another, so that an ADD never waits for `nft`, and so have the reaper
+//! and who listens to what the kernel tells.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,7 +18,7 @@ use ipam::desired::{NodeDesired, PodDesired};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
-use super::netlink::{Netlink, refused};
+use super::netlink::{Home, Netlink, refused};
 use super::nft::Nft;
 use super::node::Node;
 use super::notify::{self, Ears, Interest};
@@ -54,7 +55,7 @@ impl Default for KernelConfig {
 /// A handle to the worker; the worker ends, after what it was already told, when the last one is dropped.
 #[derive(Clone, Debug)]
 pub struct KernelDataplane {
-    pods: mpsc::UnboundedSender<PodRequest>,
+    pods: handover::Sender<PodRequest>,
     node: mpsc::UnboundedSender<NodeRequest>,
     /// What was heard and not taken yet: whoever takes it leaves nothing.
     raised: latest::Sender<Parts>,
@@ -94,36 +95,40 @@ impl KernelDataplane {
     pub fn start(config: KernelConfig) -> Result<Self, DataplaneError> {
         let queue = config.queue;
         let (reaper, woken) = Reaper::new();
-        let reaper_port = spawn("berth-reaper", host, async |netlink| {
+        let reaper_port = spawn_async("berth-reaper", host, async |netlink| {
             reaper::run(netlink, woken).await
         })?;
         let interest = latest::Sender::new(Interest::default());
         let watched = interest.subscribe();
-        let (pods, pod_requests) = mpsc::unbounded_channel();
+        let (pods, pod_requests) = handover::channel();
         let (node, node_requests) = mpsc::unbounded_channel();
-        let port = spawn("berth-netlink", host, async |host: Netlink| {
-            let sysctls = Sysctls::new(config.proc_root);
+        let (sysctls, proc_root) = (Sysctls::new(config.proc_root.clone()), config.proc_root);
+        let pods_port = spawn("berth-pods", move || {
+            let host = Netlink::open()?;
+            let port = host.port();
+            let home = Home::open()?;
             let pods = Pods {
-                host: host.clone(),
-                sysctls: sysctls.clone(),
+                host,
+                home,
+                sysctls,
                 reaper,
             };
+            Ok((move || serve_pods(&pods, &pod_requests), port))
+        })?;
+        let node_port = spawn_async("berth-node", host, async |host: Netlink| {
             let node = Node {
                 host,
-                sysctls,
+                sysctls: Sysctls::new(proc_root),
                 nft: Nft::new(config.nft),
                 interest,
             };
-            tokio::join!(
-                serve_pods(&pods, pod_requests),
-                serve_node(node, node_requests)
-            );
+            serve_node(node, node_requests).await;
         })?;
         let (raised, doubts) = latest::channel(Parts::NONE);
-        let own = vec![reaper_port, port];
+        let own = vec![reaper_port, pods_port, node_port];
         let heard = raised.clone();
         let ears = move || Ok((Ears::open(queue)?, ()));
-        spawn("berth-listen", ears, async move |ears| {
+        spawn_async("berth-listen", ears, async move |ears| {
             notify::run(ears, own, watched, heard).await;
         })?;
         Ok(Self {
@@ -134,31 +139,45 @@ impl KernelDataplane {
         })
     }
 
-    async fn ask<R, T, E: From<DataplaneError>>(
-        requests: &mpsc::UnboundedSender<R>,
-        request: impl FnOnce(Answer<T, E>) -> R,
+    /// Asks the worker for pods.
+    async fn of_pods<T, E: From<DataplaneError>>(
+        &self,
+        request: impl FnOnce(Answer<T, E>) -> PodRequest,
     ) -> Result<T, E> {
-        let (answer, answered) = oneshot::channel();
-        requests
-            .send(request(answer))
-            .map_err(|_| DataplaneError::Stopped)?;
-        let stopped = |_| Err(DataplaneError::Stopped.into());
-        answered.await.unwrap_or_else(stopped)
+        answered(|answer| self.pods.send(request(answer)).is_ok()).await
     }
+
+    /// Asks the worker for the node.
+    async fn of_node<T, E: From<DataplaneError>>(
+        &self,
+        request: impl FnOnce(Answer<T, E>) -> NodeRequest,
+    ) -> Result<T, E> {
+        answered(|answer| self.node.send(request(answer)).is_ok()).await
+    }
+}
+
+/// What a worker answers to what `send` sends it, if it is there.
+async fn answered<T, E: From<DataplaneError>>(
+    send: impl FnOnce(Answer<T, E>) -> bool,
+) -> Result<T, E> {
+    let (answer, answered) = oneshot::channel();
+    if !send(answer) {
+        return Err(DataplaneError::Stopped.into());
+    }
+    let stopped = |_| Err(DataplaneError::Stopped.into());
+    answered.await.unwrap_or_else(stopped)
 }
 
 #[async_trait]
 impl Dataplane for KernelDataplane {
     async fn mend_node(&self, desired: &NodeDesired, parts: Parts) -> Result<Changes, Unfinished> {
         let desired = desired.clone();
-        Self::ask(&self.node, |answer| {
-            NodeRequest::Mend(desired, parts, answer)
-        })
-        .await
+        self.of_node(|answer| NodeRequest::Mend(desired, parts, answer))
+            .await
     }
 
     async fn mend_pods(&self, pods: Vec<StandingPod>) -> Result<Changes, Unfinished> {
-        Self::ask(&self.pods, |answer| PodRequest::Mend(pods, answer)).await
+        self.of_pods(|answer| PodRequest::Mend(pods, answer)).await
     }
 
     async fn doubted(&self) -> Result<Parts, DataplaneError> {
@@ -169,7 +188,8 @@ impl Dataplane for KernelDataplane {
     }
 
     async fn wait_link(&self, mac: Mac) -> Result<u32, DataplaneError> {
-        Self::ask(&self.node, |answer| NodeRequest::WaitLink(mac, answer)).await
+        self.of_node(|answer| NodeRequest::WaitLink(mac, answer))
+            .await
     }
 
     async fn apply_pod(
@@ -178,10 +198,8 @@ impl Dataplane for KernelDataplane {
         netns: Arc<OwnedFd>,
     ) -> Result<PodLinks, DataplaneError> {
         let desired = Box::new(desired.clone());
-        Self::ask(&self.pods, |answer| {
-            PodRequest::Apply(desired, netns, answer)
-        })
-        .await
+        self.of_pods(|answer| PodRequest::Apply(desired, netns, answer))
+            .await
     }
 
     async fn remove_pod(
@@ -190,11 +208,12 @@ impl Dataplane for KernelDataplane {
         netns: Option<Arc<OwnedFd>>,
     ) -> Result<(), DataplaneError> {
         let pod = pod.clone();
-        Self::ask(&self.pods, |answer| PodRequest::Remove(pod, netns, answer)).await
+        self.of_pods(|answer| PodRequest::Remove(pod, netns, answer))
+            .await
     }
 
     async fn observe_pods(&self) -> Result<Vec<ObservedPod>, DataplaneError> {
-        Self::ask(&self.pods, PodRequest::Observe).await
+        self.of_pods(PodRequest::Observe).await
     }
 
     async fn observe_attachment(
@@ -204,19 +223,19 @@ impl Dataplane for KernelDataplane {
         netns: Arc<OwnedFd>,
     ) -> Result<ObservedAttachment, DataplaneError> {
         let desired = Box::new(desired.clone());
-        Self::ask(&self.pods, |answer| {
-            PodRequest::ObserveOne(desired, host_ifindex, netns, answer)
-        })
-        .await
+        self.of_pods(|answer| PodRequest::ObserveOne(desired, host_ifindex, netns, answer))
+            .await
     }
 
     async fn without_link(&self, pods: Vec<PodRemoval>) -> Result<Vec<PodRemoval>, DataplaneError> {
-        Self::ask(&self.pods, |answer| PodRequest::WithoutLink(pods, answer)).await
+        self.of_pods(|answer| PodRequest::WithoutLink(pods, answer))
+            .await
     }
 
     async fn remove_aws_node(&self, link: &AwsNodeLink) -> Result<(), DataplaneError> {
         let link = link.clone();
-        Self::ask(&self.pods, |answer| PodRequest::RemoveAwsNode(link, answer)).await
+        self.of_pods(|answer| PodRequest::RemoveAwsNode(link, answer))
+            .await
     }
 }
 
@@ -227,31 +246,20 @@ fn host() -> io::Result<(Netlink, u32)> {
     Ok((netlink, port))
 }
 
-/// Runs `work` on a thread of its own with what `open` opens in the calling thread's namespace, which a new thread
-/// inherits; answers what is to be known of it here.
-fn spawn<S: 'static, T: Send + 'static, F>(
+/// Runs on a thread of its own what `open` makes there, in the calling thread's namespace, which a new thread inherits;
+/// answers what is to be known of it here.
+fn spawn<T: Send + 'static, W: FnOnce()>(
     name: &str,
-    open: impl FnOnce() -> io::Result<(S, T)> + Send + 'static,
-    work: impl FnOnce(S) -> F + Send + 'static,
-) -> Result<T, DataplaneError>
-where
-    F: Future<Output = ()>,
-{
+    open: impl FnOnce() -> io::Result<(W, T)> + Send + 'static,
+) -> Result<T, DataplaneError> {
     let (ready, readied) = handover::channel();
-    let body = move || {
-        let opened = Builder::new_current_thread().enable_all().build();
-        let opened = opened.and_then(|runtime| {
-            let _inside = runtime.enter();
-            open().map(|opened| (opened, runtime))
-        });
-        let _ = match opened {
-            Ok(((socket, known), runtime)) => {
-                let told = ready.send(Ok(known));
-                runtime.block_on(work(socket));
-                told
-            }
-            Err(error) => ready.send(Err(error)),
-        };
+    let body = move || match open() {
+        Ok((work, known)) => {
+            // Whoever started it waits for this.
+            let _ = ready.send(Ok(known));
+            work();
+        }
+        Err(error) => drop(ready.send(Err(error))),
     };
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
     started
@@ -262,33 +270,58 @@ where
         .map_err(refused("start the thread", name))
 }
 
-async fn serve_pods(pods: &Pods, mut requests: mpsc::UnboundedReceiver<PodRequest>) {
-    while let Some(request) = requests.recv().await {
+/// The same for work that waits: it gets a runtime, and what `open` opens inside of that.
+fn spawn_async<S: 'static, T: Send + 'static, F>(
+    name: &str,
+    open: impl FnOnce() -> io::Result<(S, T)> + Send + 'static,
+    work: impl FnOnce(S) -> F + Send + 'static,
+) -> Result<T, DataplaneError>
+where
+    F: Future<Output = ()>,
+{
+    spawn(name, move || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let (socket, known) = {
+            let _inside = runtime.enter();
+            open()?
+        };
+        Ok((move || runtime.block_on(work(socket)), known))
+    })
+}
+
+fn serve_pods(pods: &Pods, requests: &handover::Receiver<PodRequest>) {
+    while let Ok(request) = requests.recv() {
         // An answer that nobody waits for any more is no reason to stop: its effect is undone by a later request.
         match request {
             PodRequest::Apply(_, _, answer) if answer.is_closed() => {}
             PodRequest::Apply(desired, netns, answer) => {
-                let _ = answer.send(pods.apply(&desired, &netns).await);
+                let _ = answer.send(pods.apply(&desired, &netns));
             }
             PodRequest::Remove(pod, netns, answer) => {
-                let _ = answer.send(pods.remove(&pod, netns.as_deref()).await);
+                let _ = answer.send(pods.remove(&pod, netns.as_deref()));
             }
             PodRequest::Observe(answer) => {
-                let _ = answer.send(pods.observe().await);
+                let _ = answer.send(pods.observe());
             }
             PodRequest::ObserveOne(desired, host_ifindex, netns, answer) => {
                 let observed = pods.observe_attachment(&desired, host_ifindex, &netns);
-                let _ = answer.send(observed.await);
+                let _ = answer.send(observed);
             }
             PodRequest::WithoutLink(asked, answer) => {
-                let _ = answer.send(pods.without_link(asked).await);
+                let _ = answer.send(pods.without_link(asked));
             }
             PodRequest::RemoveAwsNode(link, answer) => {
-                let _ = answer.send(pods.remove_aws_node(&link).await);
+                let _ = answer.send(pods.remove_aws_node(&link));
             }
             PodRequest::Mend(standing, answer) => {
-                let _ = answer.send(pods.mend(&standing).await);
+                let _ = answer.send(pods.mend(&standing));
             }
+        }
+        if pods.home.is_lost() {
+            tracing::error!(
+                "the thread that wires pods cannot leave a pod's network namespace, it ends"
+            );
+            return;
         }
     }
 }

@@ -65,7 +65,7 @@ impl Node {
         parts: Parts,
     ) -> Result<Changes, Unfinished> {
         let mut pass = Pass::default();
-        let links = self.host.links().await.map_err(refused("ip link show", ""));
+        let links = self.host.links().map_err(refused("ip link show", ""));
         let links = pass.note(links).unwrap_or_default();
         let found = self.find_links(desired, &links);
         self.interest.send_replace(Interest::of(&found));
@@ -73,21 +73,21 @@ impl Node {
             self.forward(&mut pass);
             for (eni, link) in &found {
                 match link {
-                    Some(link) => self.apply_eni(eni, link, &mut pass).await,
+                    Some(link) => self.apply_eni(eni, link, &mut pass),
                     None => pass.errors.push(DataplaneError::NoLink { mac: eni.mac }),
                 }
             }
-            self.apply_prefixes(desired, &mut pass).await;
+            self.apply_prefixes(desired, &mut pass);
         }
         let stale = if parts.contains(Part::Rules) {
-            self.add_rules(desired, &mut pass).await
+            self.add_rules(desired, &mut pass)
         } else {
             rules::Stale::default()
         };
         let primary = found.iter().find(|(eni, _)| eni.mac == desired.primary);
         let primary = primary.and_then(|(_, link)| Some(link.as_ref()?.name.as_str()));
         self.apply_nft(desired, primary, parts, &mut pass).await;
-        self.remove_rules(stale, &mut pass).await;
+        self.remove_rules(stale, &mut pass);
         pass.finish()
     }
 
@@ -143,8 +143,8 @@ impl Node {
 
 impl Netlink {
     /// The link of an ENI, if it is there.
-    pub(super) async fn eni_link(&self, mac: Mac) -> std::io::Result<Option<Link>> {
-        let links = self.links().await?;
+    pub(super) fn eni_link(&self, mac: Mac) -> std::io::Result<Option<Link>> {
+        let links = self.links()?;
         Ok(eni_link(&links, mac).cloned())
     }
 }

@@ -17,7 +17,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 
-use super::netlink::{Link, Netlink, Route, refused};
+use super::netlink::{Home, Link, Netlink, Route, refused};
 use super::reaper::Reaper;
 use super::sysctl::Sysctls;
 use super::{DataplaneError, ObservedPod, PodLinks, PodRemoval};
@@ -25,44 +25,46 @@ use super::{DataplaneError, ObservedPod, PodLinks, PodRemoval};
 /// What the verbs about pods need.
 pub(super) struct Pods {
     pub(super) host: Netlink,
+    /// The way into pods.
+    pub(super) home: Home,
     pub(super) sysctls: Sysctls,
     pub(super) reaper: Reaper,
 }
 
 impl Pods {
     /// See [`super::Dataplane::apply_pod`].
-    pub(super) async fn apply(
+    pub(super) fn apply(
         &self,
         desired: &PodDesired,
         netns: &OwnedFd,
     ) -> Result<PodLinks, DataplaneError> {
         match desired.interface {
-            PodInterface::Created => self.apply_created(desired, netns).await,
-            PodInterface::Existing => self.apply_chained(desired, netns).await,
+            PodInterface::Created => self.apply_created(desired, netns),
+            PodInterface::Existing => self.apply_chained(desired, netns),
         }
     }
 
     /// See [`super::Dataplane::remove_pod`].
-    pub(super) async fn remove(
+    pub(super) fn remove(
         &self,
         pod: &PodRemoval,
         netns: Option<&OwnedFd>,
     ) -> Result<(), DataplaneError> {
         match pod.interface {
-            PodInterface::Created => self.remove_created(pod, netns).await,
-            PodInterface::Existing => self.remove_chained(pod, netns).await,
+            PodInterface::Created => self.remove_created(pod, netns),
+            PodInterface::Existing => self.remove_chained(pod, netns),
         }
     }
 
     /// See [`super::Dataplane::observe_pods`].
-    pub(super) async fn observe(&self) -> Result<Vec<ObservedPod>, DataplaneError> {
+    pub(super) fn observe(&self) -> Result<Vec<ObservedPod>, DataplaneError> {
         let table = ipam::desired::POD_TABLE;
         let (half_made, links): (Vec<Link>, Vec<Link>) =
-            self.links().await?.into_iter().partition(is_half_made);
+            self.links()?.into_iter().partition(is_half_made);
         for link in half_made {
-            self.evict(&link).await?;
+            self.evict(&link)?;
         }
-        let routes = self.host.routes(table, None).await;
+        let routes = self.host.routes(table, None);
         let routes = routes.map_err(refused("ip route show table", table))?;
         let pods = links.into_iter().filter_map(|link| {
             let alias = link.alias.filter(|a| a.starts_with(ALIAS_PREFIX))?;
@@ -79,47 +81,38 @@ impl Pods {
     }
 
     /// All links of this namespace but the doomed.
-    async fn links(&self) -> Result<Vec<Link>, DataplaneError> {
-        let mut links = self
-            .host
-            .links()
-            .await
-            .map_err(refused("ip link show", ""))?;
+    fn links(&self) -> Result<Vec<Link>, DataplaneError> {
+        let mut links = self.host.links().map_err(refused("ip link show", ""))?;
         links.retain(|link| link.group != REAPER_GROUP);
         Ok(links)
     }
 
     /// Makes `address` lead to the link. An address belongs to one pod, so a route through another link is what a pod
     /// left whose DEL never came.
-    async fn route_to(
-        &self,
-        link: &Link,
-        address: Ipv4Addr,
-        table: u32,
-    ) -> Result<(), DataplaneError> {
+    fn route_to(&self, link: &Link, address: Ipv4Addr, table: u32) -> Result<(), DataplaneError> {
         let route = Route::direct(table, host_net(address), link.index);
         let step = "ip route add table 20512";
-        let added = self.host.add_route(route).await;
+        let added = self.host.add_route(route);
         if added.map_err(refused(step, address))? {
             return Ok(());
         }
         let shown = refused("ip route show table", table);
-        let own = self.host.routes(table, Some(link.index)).await;
+        let own = self.host.routes(table, Some(link.index));
         if own.map_err(shown)?.contains(&route) {
             return Ok(());
         }
-        self.warn_of_rival(&route, link).await?;
-        let replaced = self.host.replace_route(route).await;
+        self.warn_of_rival(&route, link)?;
+        let replaced = self.host.replace_route(route);
         replaced.map_err(refused("ip route replace table 20512", address))
     }
 
-    async fn warn_of_rival(&self, route: &Route, link: &Link) -> Result<(), DataplaneError> {
-        let routes = self.host.routes(route.table, None).await;
+    fn warn_of_rival(&self, route: &Route, link: &Link) -> Result<(), DataplaneError> {
+        let routes = self.host.routes(route.table, None);
         let routes = routes.map_err(refused("ip route show table", route.table))?;
         let Some(rival) = routes.into_iter().find(|r| r.rivals(route)) else {
             return Ok(());
         };
-        let stale = self.host.link_by_index(rival.oif).await.ok().flatten();
+        let stale = self.host.link_by_index(rival.oif).ok().flatten();
         tracing::warn!(
             address = %route.destination.addr(),
             alias = link.alias,
@@ -141,13 +134,13 @@ fn is_half_made(link: &Link) -> bool {
 
 /// Whether the host link's peer is the link with this index in the namespace behind `netns`. An index alone says little:
 /// nearly every pod's eth0 has the same one.
-async fn is_peer_of(
+fn is_peer_of(
     host: &Netlink,
     link: &Link,
     pod_index: u32,
     netns: &OwnedFd,
 ) -> Result<bool, DataplaneError> {
-    let id = host.netns_id(netns).await;
+    let id = host.netns_id(netns);
     let id = id.map_err(refused("ip netns list-id", &link.name))?;
     Ok(link.is_veth()
         && link.peer.is_some_and(|peer| {

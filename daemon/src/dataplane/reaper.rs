@@ -42,22 +42,22 @@ pub(super) fn doomed_name(index: u32) -> String {
 
 /// Reaps what a predecessor left, then whatever it is woken for, until every [`Reaper`] is dropped.
 pub(super) async fn run(netlink: Netlink, mut woken: mpsc::UnboundedReceiver<()>) {
-    if let Err(error) = doom_strays(&netlink).await {
+    if let Err(error) = doom_strays(&netlink) {
         tracing::warn!(%error, "looking for links that a predecessor left");
     }
-    reap(&netlink).await;
+    reap(&netlink);
     while woken.recv().await.is_some() {
         sleep(BATCH).await;
         while woken.try_recv().is_ok() {}
-        while !reap(&netlink).await && !woken.is_closed() {
+        while !reap(&netlink) && !woken.is_closed() {
             sleep(RETRY).await;
         }
     }
 }
 
 /// `ip link delete group 6999`; whether the group is empty now.
-async fn reap(netlink: &Netlink) -> bool {
-    match gone_is_fine(netlink.delete_group(REAPER_GROUP).await) {
+fn reap(netlink: &Netlink) -> bool {
+    match gone_is_fine(netlink.delete_group(REAPER_GROUP)) {
         Ok(_) => true,
         Err(error) => {
             tracing::warn!(%error, group = REAPER_GROUP, "ip link delete group");
@@ -67,17 +67,13 @@ async fn reap(netlink: &Netlink) -> bool {
 }
 
 /// A link of ours that was renamed, but did not reach the group because the daemon died in between.
-async fn doom_strays(netlink: &Netlink) -> std::io::Result<()> {
+fn doom_strays(netlink: &Netlink) -> std::io::Result<()> {
     let ours = |link: &Link| {
         let alias = link.alias.as_deref().unwrap_or_default();
         link.name == doomed_name(link.index) && alias.starts_with(ALIAS_PREFIX)
     };
-    for link in netlink.links().await?.into_iter().filter(ours) {
-        gone_is_fine(
-            netlink
-                .set_link(link.index, LinkChange::group(REAPER_GROUP))
-                .await,
-        )?;
+    for link in netlink.links()?.into_iter().filter(ours) {
+        gone_is_fine(netlink.set_link(link.index, LinkChange::group(REAPER_GROUP)))?;
     }
     Ok(())
 }

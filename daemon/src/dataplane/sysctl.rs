@@ -18,9 +18,13 @@ impl Sysctls {
         Self { proc_root }
     }
 
+    fn path(&self, name: &str) -> PathBuf {
+        self.proc_root.join("sys").join(name)
+    }
+
     /// `sysctl -w <name>=<value>`, with slashes for dots; whether it was different.
     pub(super) fn set(&self, name: &str, value: &str) -> Result<bool, DataplaneError> {
-        let path = self.proc_root.join("sys").join(name);
+        let path = self.path(name);
         // Reading first: a file that cannot be written is no error if it says the right thing already.
         if fs::read_to_string(&path).is_ok_and(|current| current.trim_end() == value) {
             return Ok(false);
@@ -32,6 +36,14 @@ impl Sysctls {
                 value: value.to_owned(),
                 source,
             }),
+        }
+    }
+
+    /// The same without a look before, for a link that was made a moment ago: what it says is the default.
+    pub(super) fn put_if_present(&self, name: &str, value: &str) -> Result<(), DataplaneError> {
+        match fs::write(self.path(name), value) {
+            Ok(()) => Ok(()),
+            Err(_) => self.set_if_present(name, value).map(drop),
         }
     }
 
@@ -63,6 +75,8 @@ mod tests {
         assert!(sysctls.set("net/ipv4/ip_forward", "1").unwrap());
         assert_eq!(fs::read_to_string(dir.join("ip_forward")).unwrap(), "1");
         assert!(!sysctls.set("net/ipv4/ip_forward", "1").unwrap());
+        sysctls.put_if_present("net/ipv4/ip_forward", "0").unwrap();
+        assert_eq!(fs::read_to_string(dir.join("ip_forward")).unwrap(), "0");
     }
 
     #[test]
@@ -72,5 +86,6 @@ mod tests {
         let error = sysctls.set("net/ipv4/ip_forward", "1").unwrap_err();
         assert!(error.to_string().contains("net/ipv4/ip_forward"));
         assert!(!sysctls.set_if_present("net/ipv6/x", "0").unwrap());
+        sysctls.put_if_present("net/ipv6/x", "0").unwrap();
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn answer(
 async fn wait(netlink: &Netlink, mac: Mac) -> io::Result<u32> {
     let mut notifications = subscribe()?;
     loop {
-        if let Some(link) = netlink.eni_link(mac).await? {
+        if let Some(link) = netlink.eni_link(mac)? {
             return Ok(link.index);
         }
         next_new_link(&mut notifications).await?;

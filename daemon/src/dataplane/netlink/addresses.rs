@@ -57,7 +57,7 @@ impl fmt::Display for Address {
 
 impl Netlink {
     /// `ip -4 address show dev <index>`
-    pub(in crate::dataplane) async fn addresses(&self, index: u32) -> io::Result<Vec<Address>> {
+    pub(in crate::dataplane) fn addresses(&self, index: u32) -> io::Result<Vec<Address>> {
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet;
         message.header.index = index;
@@ -70,11 +70,10 @@ impl Netlink {
                 _ => None,
             },
         )
-        .await
     }
 
     /// `ip address add <address>/<len> dev <index> noprefixroute`; whether it was not there.
-    pub(in crate::dataplane) async fn add_address(
+    pub(in crate::dataplane) fn add_address(
         &self,
         index: u32,
         address: Address,
@@ -83,12 +82,10 @@ impl Netlink {
         message
             .attributes
             .push(AddressAttribute::Flags(AddressFlags::Noprefixroute));
-        let added = self
-            .change(
-                RouteNetlinkMessage::NewAddress(message),
-                NLM_F_CREATE | NLM_F_EXCL,
-            )
-            .await;
+        let added = self.change(
+            RouteNetlinkMessage::NewAddress(message),
+            NLM_F_CREATE | NLM_F_EXCL,
+        );
         match added {
             Err(error) if is(&error, Errno::EEXIST) => Ok(false),
             added => added.map(|()| true),
@@ -96,12 +93,11 @@ impl Netlink {
     }
 
     /// `ip address delete <address>/<len> dev <index>`
-    pub(in crate::dataplane) async fn delete_address(
+    pub(in crate::dataplane) fn delete_address(
         &self,
         index: u32,
         address: Address,
     ) -> io::Result<()> {
         self.change(RouteNetlinkMessage::DelAddress(address.message(index)), 0)
-            .await
     }
 }

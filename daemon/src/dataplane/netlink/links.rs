@@ -191,24 +191,24 @@ fn alias(alias: String) -> LinkAttribute {
 
 impl Netlink {
     /// `ip link show <name>`
-    pub(in crate::dataplane) async fn link_by_name(&self, name: &str) -> io::Result<Option<Link>> {
+    pub(in crate::dataplane) fn link_by_name(&self, name: &str) -> io::Result<Option<Link>> {
         let mut message = LinkMessage::default();
         message
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
-        self.link(message).await
+        self.link(message)
     }
 
     /// `ip link show` of one index
-    pub(in crate::dataplane) async fn link_by_index(&self, index: u32) -> io::Result<Option<Link>> {
+    pub(in crate::dataplane) fn link_by_index(&self, index: u32) -> io::Result<Option<Link>> {
         let mut message = LinkMessage::default();
         message.header.index = index;
-        self.link(message).await
+        self.link(message)
     }
 
-    async fn link(&self, mut message: LinkMessage) -> io::Result<Option<Link>> {
+    fn link(&self, mut message: LinkMessage) -> io::Result<Option<Link>> {
         message.attributes.push(without_statistics());
-        match self.get(RouteNetlinkMessage::GetLink(message)).await {
+        match self.get(RouteNetlinkMessage::GetLink(message)) {
             Ok(RouteNetlinkMessage::NewLink(found)) => Ok(Some(Link::from_message(found))),
             Err(error) if is(&error, Errno::ENODEV) => Ok(None),
             Err(error) => Err(error),
@@ -217,14 +217,13 @@ impl Netlink {
     }
 
     /// `ip link show`
-    pub(in crate::dataplane) async fn links(&self) -> io::Result<Vec<Link>> {
+    pub(in crate::dataplane) fn links(&self) -> io::Result<Vec<Link>> {
         let mut message = LinkMessage::default();
         message.attributes.push(without_statistics());
         self.dump(RouteNetlinkMessage::GetLink(message), |found| match found {
             RouteNetlinkMessage::NewLink(link) => Some(Link::from_message(link)),
             _ => None,
         })
-        .await
     }
 
     /// `ip link add <host> up mtu <mtu> address <mac> group <group> numtxqueues 1 numrxqueues 1 type veth
@@ -232,7 +231,12 @@ impl Netlink {
     ///
     /// One queue: the default is one per possible CPU, which makes creation five times slower on a node with 96. The
     /// peer is created where it will live (moving it later waits for RCU) and down (a peer created up is refused).
-    pub(in crate::dataplane) async fn create_veth(&self, veth: &VethSpec<'_>) -> io::Result<()> {
+    ///
+    /// The host's end, if the kernel tells of it.
+    pub(in crate::dataplane) fn create_veth(
+        &self,
+        veth: &VethSpec<'_>,
+    ) -> io::Result<Option<Link>> {
         let end = |name: &str, mac: Mac| {
             vec![
                 LinkAttribute::IfName(name.to_owned()),
@@ -256,53 +260,51 @@ impl Netlink {
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(pod))),
         ]));
-        self.change(
+        let made = self.make(
             RouteNetlinkMessage::NewLink(host),
             NLM_F_CREATE | NLM_F_EXCL,
-        )
-        .await
+        )?;
+        Ok(match made {
+            Some(RouteNetlinkMessage::NewLink(link)) => Some(Link::from_message(link)),
+            _ => None,
+        })
     }
 
     /// `ip link set <index> ...`
-    pub(in crate::dataplane) async fn set_link(
-        &self,
-        index: u32,
-        change: LinkChange,
-    ) -> io::Result<()> {
+    pub(in crate::dataplane) fn set_link(&self, index: u32, change: LinkChange) -> io::Result<()> {
         self.change(RouteNetlinkMessage::SetLink(change.message(index)), 0)
-            .await
     }
 
     /// `ip link delete <index>`; waits until the kernel has forgotten it (tens of milliseconds).
-    pub(in crate::dataplane) async fn delete_link(&self, index: u32) -> io::Result<()> {
+    pub(in crate::dataplane) fn delete_link(&self, index: u32) -> io::Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index;
-        self.change(RouteNetlinkMessage::DelLink(message), 0).await
+        self.change(RouteNetlinkMessage::DelLink(message), 0)
     }
 
     /// `ip link delete <name>`
-    pub(in crate::dataplane) async fn delete_link_named(&self, name: &str) -> io::Result<()> {
+    pub(in crate::dataplane) fn delete_link_named(&self, name: &str) -> io::Result<()> {
         let mut message = LinkMessage::default();
         message
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
-        self.change(RouteNetlinkMessage::DelLink(message), 0).await
+        self.change(RouteNetlinkMessage::DelLink(message), 0)
     }
 
     /// `ip link delete group <group>`; `ENODEV` if it is empty.
-    pub(in crate::dataplane) async fn delete_group(&self, group: u32) -> io::Result<()> {
+    pub(in crate::dataplane) fn delete_group(&self, group: u32) -> io::Result<()> {
         let mut message = LinkMessage::default();
         message.attributes.push(LinkAttribute::Group(group));
-        self.change(RouteNetlinkMessage::DelLink(message), 0).await
+        self.change(RouteNetlinkMessage::DelLink(message), 0)
     }
 
     /// The id that this socket's namespace has for another one (`ip netns list-id`); `None` if it has none, in which case
     /// no link here has its peer there.
-    pub(in crate::dataplane) async fn netns_id(&self, netns: &OwnedFd) -> io::Result<Option<i32>> {
+    pub(in crate::dataplane) fn netns_id(&self, netns: &OwnedFd) -> io::Result<Option<i32>> {
         let mut message = NsidMessage::default();
         let fd = u32::try_from(netns.as_raw_fd()).unwrap_or(u32::MAX);
         message.attributes.push(NsidAttribute::Fd(fd));
-        match self.get(RouteNetlinkMessage::GetNsId(message)).await? {
+        match self.get(RouteNetlinkMessage::GetNsId(message))? {
             RouteNetlinkMessage::NewNsId(found) => {
                 Ok(found
                     .attributes

@@ -14,7 +14,7 @@ use super::Netlink;
 
 impl Netlink {
     /// `ip neighbour replace <address> lladdr <mac> dev <index> nud permanent`
-    pub(in crate::dataplane) async fn set_neighbour(
+    pub(in crate::dataplane) fn set_neighbour(
         &self,
         index: u32,
         address: Ipv4Addr,
@@ -32,32 +32,29 @@ impl Netlink {
             RouteNetlinkMessage::NewNeighbour(message),
             NLM_F_CREATE | NLM_F_REPLACE,
         )
-        .await
     }
 
     /// `ip neighbour show <address> dev <index> nud permanent`: its MAC. All of a pod's entries are listed, for it has a
     /// handful, and a filter by link is not taken in the header by kernels that check it.
-    pub(in crate::dataplane) async fn permanent_neighbour(
+    pub(in crate::dataplane) fn permanent_neighbour(
         &self,
         index: u32,
         address: Ipv4Addr,
     ) -> io::Result<Option<Mac>> {
         let mut message = NeighbourMessage::default();
         message.header.family = AddressFamily::Inet;
-        let found = self
-            .dump(
-                RouteNetlinkMessage::GetNeighbour(message),
-                |found| match found {
-                    RouteNetlinkMessage::NewNeighbour(entry) => {
-                        let its = entry.header.ifindex == index
-                            && entry.header.state == NeighbourState::Permanent
-                            && leads_to(&entry, address);
-                        its.then(|| mac_of(&entry)).flatten()
-                    }
-                    _ => None,
-                },
-            )
-            .await?;
+        let found = self.dump(
+            RouteNetlinkMessage::GetNeighbour(message),
+            |found| match found {
+                RouteNetlinkMessage::NewNeighbour(entry) => {
+                    let its = entry.header.ifindex == index
+                        && entry.header.state == NeighbourState::Permanent
+                        && leads_to(&entry, address);
+                    its.then(|| mac_of(&entry)).flatten()
+                }
+                _ => None,
+            },
+        )?;
         Ok(found.first().copied())
     }
 }

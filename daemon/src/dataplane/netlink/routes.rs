@@ -171,7 +171,7 @@ fn unreachable_in(message: &RouteMessage, table: u32) -> Option<Ipv4Net> {
 
 impl Netlink {
     /// `ip -4 route show table <table> [dev <oif>]`; a table that was never used is empty.
-    pub(in crate::dataplane) async fn routes(
+    pub(in crate::dataplane) fn routes(
         &self,
         table: u32,
         oif: Option<u32>,
@@ -180,16 +180,14 @@ impl Netlink {
         message.header.address_family = AddressFamily::Inet;
         message.attributes = vec![RouteAttribute::Table(table)];
         message.attributes.extend(oif.map(RouteAttribute::Oif));
-        let found = self
-            .dump(
-                RouteNetlinkMessage::GetRoute(message),
-                |found| match found {
-                    RouteNetlinkMessage::NewRoute(route) => Route::from_message(&route)
-                        .filter(|r| r.table == table && oif.is_none_or(|oif| r.oif == oif)),
-                    _ => None,
-                },
-            )
-            .await;
+        let found = self.dump(
+            RouteNetlinkMessage::GetRoute(message),
+            |found| match found {
+                RouteNetlinkMessage::NewRoute(route) => Route::from_message(&route)
+                    .filter(|r| r.table == table && oif.is_none_or(|oif| r.oif == oif)),
+                _ => None,
+            },
+        );
         match found {
             Err(error) if is(&error, Errno::ENOENT) => Ok(Vec::new()),
             found => found,
@@ -197,34 +195,32 @@ impl Netlink {
     }
 
     /// `ip route add ...`; whether there was no route to that destination.
-    pub(in crate::dataplane) async fn add_route(&self, route: Route) -> io::Result<bool> {
+    pub(in crate::dataplane) fn add_route(&self, route: Route) -> io::Result<bool> {
         let message = RouteNetlinkMessage::NewRoute(route.message());
-        match self.change(message, NLM_F_CREATE | NLM_F_EXCL).await {
+        match self.change(message, NLM_F_CREATE | NLM_F_EXCL) {
             Err(error) if is(&error, Errno::EEXIST) => Ok(false),
             added => added.map(|()| true),
         }
     }
 
     /// `ip route replace ...`
-    pub(in crate::dataplane) async fn replace_route(&self, route: Route) -> io::Result<()> {
+    pub(in crate::dataplane) fn replace_route(&self, route: Route) -> io::Result<()> {
         let message = RouteNetlinkMessage::NewRoute(route.message());
-        self.change(message, NLM_F_CREATE | NLM_F_REPLACE).await
+        self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
     }
 
     /// `ip -4 route show table <table> type unreachable`: the destinations.
-    pub(in crate::dataplane) async fn unreachable(&self, table: u32) -> io::Result<Vec<Ipv4Net>> {
+    pub(in crate::dataplane) fn unreachable(&self, table: u32) -> io::Result<Vec<Ipv4Net>> {
         let mut message = RouteMessage::default();
         message.header.address_family = AddressFamily::Inet;
         message.attributes = vec![RouteAttribute::Table(table)];
-        let found = self
-            .dump(
-                RouteNetlinkMessage::GetRoute(message),
-                |found| match found {
-                    RouteNetlinkMessage::NewRoute(route) => unreachable_in(&route, table),
-                    _ => None,
-                },
-            )
-            .await;
+        let found = self.dump(
+            RouteNetlinkMessage::GetRoute(message),
+            |found| match found {
+                RouteNetlinkMessage::NewRoute(route) => unreachable_in(&route, table),
+                _ => None,
+            },
+        );
         match found {
             Err(error) if is(&error, Errno::ENOENT) => Ok(Vec::new()),
             found => found,
@@ -232,33 +228,33 @@ impl Netlink {
     }
 
     /// `ip route add unreachable <destination> table <table>`; whether there was none.
-    pub(in crate::dataplane) async fn add_unreachable(
+    pub(in crate::dataplane) fn add_unreachable(
         &self,
         table: u32,
         destination: Ipv4Net,
     ) -> io::Result<bool> {
         let message = RouteNetlinkMessage::NewRoute(unreachable(table, destination));
-        match self.change(message, NLM_F_CREATE | NLM_F_EXCL).await {
+        match self.change(message, NLM_F_CREATE | NLM_F_EXCL) {
             Err(error) if is(&error, Errno::EEXIST) => Ok(false),
             added => added.map(|()| true),
         }
     }
 
     /// `ip route delete unreachable <destination> table <table>`
-    pub(in crate::dataplane) async fn delete_unreachable(
+    pub(in crate::dataplane) fn delete_unreachable(
         &self,
         table: u32,
         destination: Ipv4Net,
     ) -> io::Result<()> {
         let message = RouteNetlinkMessage::DelRoute(unreachable(table, destination));
-        self.change(message, 0).await
+        self.change(message, 0)
     }
 
     /// `ip route delete ... dev <oif>`: only the one through that link, whatever its scope or protocol.
-    pub(in crate::dataplane) async fn delete_route(&self, route: Route) -> io::Result<()> {
+    pub(in crate::dataplane) fn delete_route(&self, route: Route) -> io::Result<()> {
         let mut message = route.message();
         message.header.protocol = RouteProtocol::Unspec;
         message.header.scope = RouteScope::NoWhere;
-        self.change(RouteNetlinkMessage::DelRoute(message), 0).await
+        self.change(RouteNetlinkMessage::DelRoute(message), 0)
     }
 }

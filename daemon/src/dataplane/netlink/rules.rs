@@ -106,28 +106,26 @@ impl fmt::Display for Rule {
 
 impl Netlink {
     /// `ip -4 rule show`
-    pub(in crate::dataplane) async fn rules(&self) -> io::Result<Vec<Rule>> {
+    pub(in crate::dataplane) fn rules(&self) -> io::Result<Vec<Rule>> {
         let mut message = RuleMessage::default();
         message.header.family = AddressFamily::Inet;
         self.dump(RouteNetlinkMessage::GetRule(message), |found| match found {
             RouteNetlinkMessage::NewRule(rule) => Rule::from_message(&rule),
             _ => None,
         })
-        .await
     }
 
     /// `ip rule add ...`; whether it was not there.
-    pub(in crate::dataplane) async fn add_rule(&self, rule: Rule) -> io::Result<bool> {
+    pub(in crate::dataplane) fn add_rule(&self, rule: Rule) -> io::Result<bool> {
         let message = RouteNetlinkMessage::NewRule(rule.message());
-        match self.change(message, NLM_F_CREATE | NLM_F_EXCL).await {
+        match self.change(message, NLM_F_CREATE | NLM_F_EXCL) {
             Err(error) if is(&error, Errno::EEXIST) => Ok(false),
             added => added.map(|()| true),
         }
     }
 
     /// `ip rule delete ...`
-    pub(in crate::dataplane) async fn delete_rule(&self, rule: Rule) -> io::Result<()> {
+    pub(in crate::dataplane) fn delete_rule(&self, rule: Rule) -> io::Result<()> {
         self.change(RouteNetlinkMessage::DelRule(rule.message()), 0)
-            .await
     }
 }

@@ -11,7 +11,7 @@ use crate::dataplane::netlink::{
 use crate::dataplane::{DataplaneError, Object};
 
 impl Node {
-    pub(super) async fn apply_eni(&self, eni: &EniDesired, link: &Link, pass: &mut Pass) {
+    pub(super) fn apply_eni(&self, eni: &EniDesired, link: &Link, pass: &mut Pass) {
         // Loose: steering happens before routing, so a strict filter looks the source up without the mark and drops what
         // comes in by a secondary ENI. 2 wins over a 1 in conf/all, the kernel takes the larger.
         let name = format!("net/ipv4/conf/{}/rp_filter", link.name);
@@ -31,21 +31,21 @@ impl Node {
         };
         if !change.is_empty() {
             let what = format!("{} {change}", link.name);
-            let set = self.host.set_link(link.index, change).await;
+            let set = self.host.set_link(link.index, change);
             let set = pass.note(set.map_err(refused("ip link set", &link.name)));
             pass.changes.add_if(set.is_some(), Object::EniLink, what);
         }
         if secondary {
-            let addressed = self.address_eni(eni, link, pass).await;
+            let addressed = self.address_eni(eni, link, pass);
             pass.note(addressed);
-            let routed = self.route_eni(eni, link, pass).await;
+            let routed = self.route_eni(eni, link, pass);
             pass.note(routed);
         }
     }
 
     /// The primary address on the link, and no other of the subnet: an address that stands here is the node's own, so a
     /// pod's secondary address that some agent put here would make the node answer for the pod.
-    async fn address_eni(
+    fn address_eni(
         &self,
         eni: &EniDesired,
         link: &Link,
@@ -56,13 +56,13 @@ impl Node {
             prefix_len: eni.subnet.prefix_len(),
             global: true,
         };
-        let found = self.host.addresses(link.index).await;
+        let found = self.host.addresses(link.index);
         let found = found.map_err(refused("ip address show", &link.name))?;
         let in_the_way = |a: &&Address| {
             a.global && a.address != wanted.address && eni.subnet.contains(&a.address)
         };
         for address in found.iter().filter(in_the_way) {
-            let deleted = self.host.delete_address(link.index, *address).await;
+            let deleted = self.host.delete_address(link.index, *address);
             let deleted = gone_is_fine(deleted);
             let deleted = deleted.map_err(refused("ip address delete", address.address))?;
             let what = format_args!("not {address} dev {}", link.name);
@@ -73,27 +73,27 @@ impl Node {
         let kept = found.iter().any(|a| a.address == wanted.address)
             && !found.iter().any(|a| in_the_way(&a));
         if !kept {
-            let added = self.host.add_address(link.index, wanted).await;
+            let added = self.host.add_address(link.index, wanted);
             let added = added.map_err(refused("ip address add", wanted.address))?;
             let what = format_args!("{wanted} dev {}", link.name);
             pass.changes.add_if(added, Object::EniAddress, what);
         }
-        self.unroute_subnet(eni.subnet, link, pass).await
+        self.unroute_subnet(eni.subnet, link, pass)
     }
 
     /// An address that somebody set without `noprefixroute` has put the subnet's route into the main table. Only the route
     /// is taken away: replacing the address would flush the ENI's table under running pods.
-    async fn unroute_subnet(
+    fn unroute_subnet(
         &self,
         subnet: Ipv4Net,
         link: &Link,
         pass: &mut Pass,
     ) -> Result<(), DataplaneError> {
-        let routes = self.host.routes(MAIN_TABLE, Some(link.index)).await;
+        let routes = self.host.routes(MAIN_TABLE, Some(link.index));
         let routes = routes.map_err(refused("ip route show dev", &link.name))?;
         let of_subnet = |r: &Route| r.gateway.is_none() && r.destination == subnet.trunc();
         for route in routes.into_iter().filter(of_subnet) {
-            let deleted = gone_is_fine(self.host.delete_route(route).await);
+            let deleted = gone_is_fine(self.host.delete_route(route));
             let deleted = deleted.map_err(refused("ip route delete", subnet))?;
             pass.changes
                 .add_if(deleted, Object::EniRoute, format_args!("not {route}"));
@@ -102,7 +102,7 @@ impl Node {
     }
 
     /// `<gateway>/32 dev <link>` and `default via <gateway>` in the ENI's table.
-    async fn route_eni(
+    fn route_eni(
         &self,
         eni: &EniDesired,
         link: &Link,
@@ -112,10 +112,10 @@ impl Node {
             Route::direct(eni.table, Ipv4Net::from(eni.gateway), link.index),
             Route::default_via(eni.table, eni.gateway, link.index),
         ];
-        let found = self.host.routes(eni.table, None).await;
+        let found = self.host.routes(eni.table, None);
         let found = found.map_err(refused("ip route show table", eni.table))?;
         for route in wanted.into_iter().filter(|route| !found.contains(route)) {
-            let replaced = self.host.replace_route(route).await;
+            let replaced = self.host.replace_route(route);
             replaced.map_err(refused("ip route replace", route.destination))?;
             pass.changes.add(Object::EniRoute, route);
         }

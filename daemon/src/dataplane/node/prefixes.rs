@@ -10,8 +10,8 @@ use crate::dataplane::netlink::{gone_is_fine, refused};
 impl Node {
     /// `unreachable <prefix>` for each prefix of the node, and for no other: one that was given back is somebody else's,
     /// whom the node's pods must reach. Pods' own routes are longer and win.
-    pub(super) async fn apply_prefixes(&self, desired: &NodeDesired, pass: &mut Pass) {
-        let found = self.host.unreachable(POD_TABLE).await;
+    pub(super) fn apply_prefixes(&self, desired: &NodeDesired, pass: &mut Pass) {
+        let found = self.host.unreachable(POD_TABLE);
         let found = found.map_err(refused("ip route show type unreachable table", POD_TABLE));
         let Some(found) = pass.note(found) else {
             return;
@@ -21,7 +21,7 @@ impl Node {
             .iter()
             .filter(|found| !desired.prefixes.contains(found))
         {
-            let deleted = gone_is_fine(self.host.delete_unreachable(POD_TABLE, *prefix).await);
+            let deleted = gone_is_fine(self.host.delete_unreachable(POD_TABLE, *prefix));
             let deleted = deleted.map_err(refused("ip route delete unreachable", prefix));
             let deleted = pass.note(deleted).unwrap_or_default();
             let what = format!("not {}", what(prefix));
@@ -32,7 +32,7 @@ impl Node {
             .iter()
             .filter(|wanted| !found.contains(wanted))
         {
-            let added = self.host.add_unreachable(POD_TABLE, *prefix).await;
+            let added = self.host.add_unreachable(POD_TABLE, *prefix);
             let added = added.map_err(refused("ip route add unreachable", prefix));
             let added = pass.note(added).unwrap_or_default();
             pass.changes.add_if(added, Object::EniRoute, what(prefix));

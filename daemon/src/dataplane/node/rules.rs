@@ -22,8 +22,8 @@ pub(super) struct Stale {
 
 impl Node {
     /// Adds what is missing; answers what is to go once nothing marks packets for it any more.
-    pub(super) async fn add_rules(&self, desired: &NodeDesired, pass: &mut Pass) -> Stale {
-        let found = self.host.rules().await.map_err(refused("ip rule show", ""));
+    pub(super) fn add_rules(&self, desired: &NodeDesired, pass: &mut Pass) -> Stale {
+        let found = self.host.rules().map_err(refused("ip rule show", ""));
         let Some(found) = pass.note(found) else {
             return Stale::default();
         };
@@ -32,7 +32,7 @@ impl Node {
         // ENI reaches anything. Wherever somebody has put it, it stays.
         wanted.extend(Some(MAIN).filter(|_| !found.iter().any(leads_to_main)));
         for rule in wanted.iter().filter(|rule| !found.contains(rule)) {
-            let added = self.host.add_rule(*rule).await;
+            let added = self.host.add_rule(*rule);
             let added = added.map_err(refused("ip rule add priority", rule.priority));
             let added = pass.note(added).unwrap_or_default();
             pass.changes.add_if(added, Object::Rule, rule);
@@ -42,9 +42,9 @@ impl Node {
 
     /// Routes first, the mark rules last: they are what the tables of a removed ENI are recognized by, should the daemon
     /// die half-way.
-    pub(super) async fn remove_rules(&self, stale: Stale, pass: &mut Pass) {
+    pub(super) fn remove_rules(&self, stale: Stale, pass: &mut Pass) {
         for table in stale.tables {
-            let flushed = self.flush(table, pass).await;
+            let flushed = self.flush(table, pass);
             pass.note(flushed);
         }
         let (marks, sources): (Vec<Rule>, Vec<Rule>) = stale
@@ -52,7 +52,7 @@ impl Node {
             .into_iter()
             .partition(|rule| rule.mark.is_some());
         for rule in sources.into_iter().chain(marks) {
-            let deleted = gone_is_fine(self.host.delete_rule(rule).await);
+            let deleted = gone_is_fine(self.host.delete_rule(rule));
             let deleted = deleted.map_err(refused("ip rule delete priority", rule.priority));
             let deleted = pass.note(deleted).unwrap_or_default();
             pass.changes
@@ -61,14 +61,14 @@ impl Node {
     }
 
     /// `ip route flush table <table>`
-    async fn flush(&self, table: u32, pass: &mut Pass) -> Result<(), DataplaneError> {
-        let mut routes = self.host.routes(table, None).await;
+    fn flush(&self, table: u32, pass: &mut Pass) -> Result<(), DataplaneError> {
+        let mut routes = self.host.routes(table, None);
         // The default route needs the gateway's to be accepted, not to be removed, but a listing reads better so.
         if let Ok(routes) = &mut routes {
             routes.reverse();
         }
         for route in routes.map_err(refused("ip route show table", table))? {
-            let deleted = gone_is_fine(self.host.delete_route(route).await);
+            let deleted = gone_is_fine(self.host.delete_route(route));
             let deleted = deleted.map_err(refused("ip route flush table", table))?;
             pass.changes
                 .add_if(deleted, Object::EniRoute, format_args!("not {route}"));

@@ -7,20 +7,20 @@ use std::os::fd::OwnedFd;
 use ipam::desired::{ALIAS_PREFIX, PodDesired};
 
 use super::{Pods, host_net, is_peer_of, undone};
-use crate::dataplane::netlink::{Address, Link, LinkChange, Netlink, Route, gone_is_fine, refused};
+use crate::dataplane::netlink::{Address, Link, LinkChange, Route, gone_is_fine, refused};
 use crate::dataplane::{DataplaneError, PodLinks};
 
 impl Pods {
-    pub(super) async fn apply_chained(
+    pub(super) fn apply_chained(
         &self,
         desired: &PodDesired,
         netns: &OwnedFd,
     ) -> Result<PodLinks, DataplaneError> {
-        let pod = Netlink::open_in(netns)?;
-        let inside = pod.link_by_name(&desired.ifname).await;
+        let pod = self.home.open_in(netns)?;
+        let inside = pod.link_by_name(&desired.ifname);
         let inside = inside.map_err(refused("ip link show", &desired.ifname))?;
         let inside = inside.ok_or_else(|| unusable(desired, "does not exist"))?;
-        let link = self.host_end(desired, &inside, netns).await?;
+        let link = self.host_end(desired, &inside, netns)?;
         let (Some(host_mac), Some(pod_mac)) = (link.mac, inside.mac) else {
             return Err(unusable(desired, "has no link-layer address"));
         };
@@ -31,12 +31,12 @@ impl Pods {
             global: true,
         };
         // Without a route: the address is reached through the interface's own.
-        let added = pod.add_address(inside.index, address).await;
+        let added = pod.add_address(inside.index, address);
         added.map_err(refused("ip address add", desired.address))?;
-        if let Err(error) = self.join(desired, &link).await {
-            let taken = pod.delete_address(inside.index, address).await;
+        if let Err(error) = self.join(desired, &link) {
+            let taken = pod.delete_address(inside.index, address);
             undone(gone_is_fine(taken), &inside.name);
-            undone(self.leave(desired, &link).await, &link.name);
+            undone(self.leave(desired, &link), &link.name);
             return Err(error);
         }
         Ok(PodLinks {
@@ -48,7 +48,7 @@ impl Pods {
     }
 
     /// The other end, which must be a veth in this namespace that is nobody else's.
-    async fn host_end(
+    fn host_end(
         &self,
         desired: &PodDesired,
         inside: &Link,
@@ -59,10 +59,10 @@ impl Pods {
         }
         let elsewhere = || unusable(desired, "has no peer in the node's network namespace");
         let peer = inside.peer.ok_or_else(elsewhere)?;
-        let link = self.host.link_by_index(peer.index).await;
+        let link = self.host.link_by_index(peer.index);
         let link = link.map_err(refused("ip link show", peer.index))?;
         let link = link.ok_or_else(elsewhere)?;
-        if !is_peer_of(&self.host, &link, inside.index, netns).await? {
+        if !is_peer_of(&self.host, &link, inside.index, netns)? {
             return Err(elsewhere());
         }
         let alias = link.alias.as_deref().unwrap_or_default();
@@ -72,21 +72,21 @@ impl Pods {
         Ok(link)
     }
 
-    async fn join(&self, desired: &PodDesired, link: &Link) -> Result<(), DataplaneError> {
+    fn join(&self, desired: &PodDesired, link: &Link) -> Result<(), DataplaneError> {
         let change = LinkChange {
             group: Some(desired.group).filter(|group| link.group != *group),
             alias: link.alias.is_none().then(|| desired.alias.clone()),
             ..LinkChange::default()
         };
         if !change.is_empty() {
-            let set = self.host.set_link(link.index, change).await;
+            let set = self.host.set_link(link.index, change);
             set.map_err(refused("ip link set group", &link.name))?;
         }
-        self.route_to(link, desired.address, desired.table).await
+        self.route_to(link, desired.address, desired.table)
     }
 
     /// Takes back what [`Self::join`] did, now or in an earlier ADD.
-    async fn leave(&self, desired: &PodDesired, before: &Link) -> io::Result<bool> {
+    fn leave(&self, desired: &PodDesired, before: &Link) -> io::Result<bool> {
         let ours = before.alias.is_none() || before.has_alias(&desired.alias);
         let change = LinkChange {
             group: Some(if before.group == desired.group {
@@ -98,8 +98,8 @@ impl Pods {
             ..LinkChange::default()
         };
         let route = Route::direct(desired.table, host_net(desired.address), before.index);
-        let unrouted = gone_is_fine(self.host.delete_route(route).await);
-        gone_is_fine(self.host.set_link(before.index, change).await)?;
+        let unrouted = gone_is_fine(self.host.delete_route(route));
+        gone_is_fine(self.host.set_link(before.index, change))?;
         unrouted
     }
 }

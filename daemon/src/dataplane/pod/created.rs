@@ -6,27 +6,39 @@ use std::os::fd::OwnedFd;
 
 use ipam::Mac;
 use ipam::desired::{POD_SECOND_RULE, POD_SECOND_TABLE, PodDesired, REAPER_GROUP};
+use nix::errno::Errno;
 
 use super::{Pods, host_net, is_peer_of, no_device, undone};
 use crate::dataplane::netlink::{
-    Address, Link, LinkChange, MAIN_TABLE, Netlink, Route, Rule, VethSpec, gone_is_fine, refused,
+    Address, Link, LinkChange, MAIN_TABLE, Netlink, Route, Rule, VethSpec, gone_is_fine, is,
+    refused,
 };
 use crate::dataplane::{DataplaneError, PodLinks};
 
 impl Pods {
-    pub(super) async fn apply_created(
+    pub(super) fn apply_created(
         &self,
         desired: &PodDesired,
         netns: &OwnedFd,
     ) -> Result<PodLinks, DataplaneError> {
-        let pod = Netlink::open_in(netns)?;
-        let (link, pod_change) = match self.standing(&pod, desired, netns).await? {
-            Some((link, inside)) => (link, towards(&inside, desired.pod_mac, desired.mtu, None)),
-            None => (self.create(desired, netns).await?, LinkChange::up()),
+        let pod = self.home.open_in(netns)?;
+        // Made first and looked for only if that fails: nearly always there is nothing yet.
+        let (link, pod_change) = match self.create(desired, netns)? {
+            Some(link) => (link, LinkChange::up()),
+            None => match self.standing(&pod, desired, netns)? {
+                Some((link, inside)) => {
+                    (link, towards(&inside, desired.pod_mac, desired.mtu, None))
+                }
+                None => {
+                    let link = self.create(desired, netns)?;
+                    let link = link.ok_or_else(|| exists(&desired.ifname))?;
+                    (link, LinkChange::up())
+                }
+            },
         };
-        let wired = self.wire(&pod, desired, &link, pod_change).await;
+        let wired = self.wire(&pod, desired, &link, pod_change);
         if wired.is_err() {
-            let deleted = self.host.delete_link(link.index).await;
+            let deleted = self.host.delete_link(link.index);
             undone(gone_is_fine(deleted), &link.name);
         }
         wired
@@ -34,25 +46,25 @@ impl Pods {
 
     /// Both ends of the link that an earlier ADD of this attachment made, if there is one. Whatever else bears its name is
     /// evicted.
-    async fn standing(
+    fn standing(
         &self,
         pod: &Netlink,
         desired: &PodDesired,
         netns: &OwnedFd,
     ) -> Result<Option<(Link, Link)>, DataplaneError> {
         let ifname = &desired.ifname;
-        let inside = pod.link_by_name(ifname).await;
+        let inside = pod.link_by_name(ifname);
         if let Some(inside) = inside.map_err(refused("ip link show", ifname))? {
             // Its peer's index leads to ours even if ours bears another name by now.
             let link = match inside.peer {
-                Some(peer) => self.host.link_by_index(peer.index).await,
+                Some(peer) => self.host.link_by_index(peer.index),
                 None => Ok(None),
             };
             let link = link.map_err(refused("ip link show", ifname))?;
             let Some(link) = link.filter(|link| is_of(link, desired)) else {
                 return Err(exists(ifname));
             };
-            if !is_peer_of(&self.host, &link, inside.index, netns).await? {
+            if !is_peer_of(&self.host, &link, inside.index, netns)? {
                 return Err(exists(ifname));
             }
             if link.group != REAPER_GROUP && link.alias.is_some() {
@@ -60,50 +72,59 @@ impl Pods {
             }
             // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived. Or cut off
             // before it had its alias: nothing but the link itself is there yet.
-            gone_is_fine(self.host.delete_link(link.index).await)
+            gone_is_fine(self.host.delete_link(link.index))
                 .map_err(refused("ip link delete", &link.name))?;
         }
         let name = &desired.host_ifname;
-        let named = self.host.link_by_name(name).await;
+        let named = self.host.link_by_name(name);
         if let Some(named) = named.map_err(refused("ip link show", name))? {
-            self.evict(&named).await?;
+            self.evict(&named)?;
         }
         Ok(None)
     }
 
-    async fn create(&self, desired: &PodDesired, netns: &OwnedFd) -> Result<Link, DataplaneError> {
+    /// Makes the veth, with its owner's name on it; `None` if one of its ends' names is taken.
+    fn create(
+        &self,
+        desired: &PodDesired,
+        netns: &OwnedFd,
+    ) -> Result<Option<Link>, DataplaneError> {
         let name = &desired.host_ifname;
-        let created = self
-            .host
-            .create_veth(&VethSpec {
-                host_name: name,
-                host_mac: desired.host_mac,
-                group: desired.group,
-                pod_name: &desired.ifname,
-                pod_mac: desired.pod_mac,
-                netns,
-                mtu: desired.mtu,
-            })
-            .await;
-        created.map_err(refused("ip link add type veth", name))?;
-        let named = self.name_owner(desired).await;
+        let created = self.host.create_veth(&VethSpec {
+            host_name: name,
+            host_mac: desired.host_mac,
+            group: desired.group,
+            pod_name: &desired.ifname,
+            pod_mac: desired.pod_mac,
+            netns,
+            mtu: desired.mtu,
+        });
+        let told = match created {
+            Err(error) if is(&error, Errno::EEXIST) => return Ok(None),
+            created => created.map_err(refused("ip link add type veth", name))?,
+        };
+        let named = self.name_owner(desired, told);
         if named.is_err() {
-            undone(gone_is_fine(self.host.delete_link_named(name).await), name);
+            undone(gone_is_fine(self.host.delete_link_named(name)), name);
         }
-        named
+        named.map(Some)
     }
 
     /// Writes the alias. The kernel does not read it from the message that creates a link.
-    async fn name_owner(&self, desired: &PodDesired) -> Result<Link, DataplaneError> {
+    fn name_owner(&self, desired: &PodDesired, told: Option<Link>) -> Result<Link, DataplaneError> {
         let name = &desired.host_ifname;
-        let link = self.host.link_by_name(name).await;
+        let link = match told {
+            Some(link) => Ok(Some(link)),
+            // Linux before 6.2 does not say what it made.
+            None => self.host.link_by_name(name),
+        };
         let link = link.and_then(|link| link.ok_or_else(no_device));
         let link = link.map_err(refused("ip link show", name))?;
         let change = LinkChange {
             alias: Some(desired.alias.clone()),
             ..LinkChange::default()
         };
-        let set = self.host.set_link(link.index, change).await;
+        let set = self.host.set_link(link.index, change);
         set.map_err(refused("ip link set alias", name))?;
         Ok(Link {
             alias: Some(desired.alias.clone()),
@@ -112,7 +133,7 @@ impl Pods {
     }
 
     /// Everything after the veth exists. Each step is idempotent.
-    async fn wire(
+    fn wire(
         &self,
         pod: &Netlink,
         desired: &PodDesired,
@@ -122,7 +143,7 @@ impl Pods {
         let name = &link.name;
         let change = towards(link, desired.host_mac, desired.mtu, Some(desired.group));
         if !change.is_empty() {
-            let set = self.host.set_link(link.index, change).await;
+            let set = self.host.set_link(link.index, change);
             set.map_err(refused("ip link set", name))?;
         }
         // Before the pod's end is up: a pod must not become the node's IPv6 router by advertising itself. aws-node only
@@ -130,16 +151,16 @@ impl Pods {
         // either, and the ADD is as long as without any write. The kernel does not take it in the creating message
         // (EAFNOSUPPORT).
         self.sysctls
-            .set_if_present(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
+            .put_if_present(&format!("net/ipv6/conf/{name}/disable_ipv6"), "1")?;
 
         let peer = link.peer.ok_or_else(no_device);
         let peer = peer.map_err(refused("ip link show", name))?.index;
         if !pod_change.is_empty() {
-            let set = pod.set_link(peer, pod_change).await;
+            let set = pod.set_link(peer, pod_change);
             set.map_err(refused("ip link set", &desired.ifname))?;
         }
-        address_pod(pod, desired, peer).await?;
-        self.route_to(link, desired.address, desired.table).await?;
+        address_pod(pod, desired, peer)?;
+        self.route_to(link, desired.address, desired.table)?;
         Ok(PodLinks {
             host_ifindex: link.index,
             host_ifname: name.clone(),
@@ -150,24 +171,20 @@ impl Pods {
 }
 
 /// The pod's side: its address, the way out, and who answers for the gateway.
-async fn address_pod(
-    pod: &Netlink,
-    desired: &PodDesired,
-    index: u32,
-) -> Result<(), DataplaneError> {
+fn address_pod(pod: &Netlink, desired: &PodDesired, index: u32) -> Result<(), DataplaneError> {
     let address = Address {
         address: desired.address,
         prefix_len: 32,
         global: true,
     };
-    let added = pod.add_address(index, address).await;
+    let added = pod.add_address(index, address);
     added.map_err(refused("ip address add", desired.address))?;
     let gateway = desired.gateway;
     let [direct, default] = way_out(desired, MAIN_TABLE, index);
-    if !(ensure_route(pod, direct).await? && ensure_route(pod, default).await?) {
-        leave_by_source(pod, desired, index).await?;
+    if !(ensure_route(pod, direct)? && ensure_route(pod, default)?) {
+        leave_by_source(pod, desired, index)?;
     }
-    let set = pod.set_neighbour(index, gateway, desired.host_mac).await;
+    let set = pod.set_neighbour(index, gateway, desired.host_mac);
     set.map_err(refused("ip neighbour replace", gateway))
 }
 
@@ -180,16 +197,12 @@ pub(super) fn way_out(desired: &PodDesired, table: u32, index: u32) -> [Route; 2
 }
 
 /// Another interface has the pod's default route: what comes from this one's address leaves by a table of its own.
-async fn leave_by_source(
-    pod: &Netlink,
-    desired: &PodDesired,
-    index: u32,
-) -> Result<(), DataplaneError> {
+fn leave_by_source(pod: &Netlink, desired: &PodDesired, index: u32) -> Result<(), DataplaneError> {
     let rule = source_rule(desired.address, index);
     for route in way_out(desired, rule.table, index) {
-        ensure_route(pod, route).await?;
+        ensure_route(pod, route)?;
     }
-    let added = pod.add_rule(rule).await;
+    let added = pod.add_rule(rule);
     added
         .map(drop)
         .map_err(refused("ip rule add from", desired.address))
@@ -208,19 +221,19 @@ pub(super) fn source_rule(address: Ipv4Addr, index: u32) -> Rule {
 
 /// Adds a route inside the pod. One to the same destination through another interface is another plugin's, or another
 /// attachment's, and stays; answers whether there is none.
-async fn ensure_route(pod: &Netlink, route: Route) -> Result<bool, DataplaneError> {
+fn ensure_route(pod: &Netlink, route: Route) -> Result<bool, DataplaneError> {
     let destination = route.destination;
-    let added = pod.add_route(route).await;
+    let added = pod.add_route(route);
     if added.map_err(refused("ip route add", destination))? {
         return Ok(true);
     }
-    let routes = pod.routes(route.table, None).await;
+    let routes = pod.routes(route.table, None);
     let routes = routes.map_err(refused("ip route show", destination))?;
     match routes.into_iter().find(|r| r.rivals(&route)) {
         Some(rival) if rival == route => Ok(true),
         Some(rival) if rival.oif != route.oif => Ok(false),
         _ => {
-            let replaced = pod.replace_route(route).await;
+            let replaced = pod.replace_route(route);
             replaced.map_err(refused("ip route replace", destination))?;
             Ok(true)
         }

@@ -11,25 +11,25 @@ use crate::dataplane::reaper::doomed_name;
 
 impl Pods {
     /// Sets the link down (which takes its routes away), renames it and leaves it to the reaper.
-    pub(super) async fn evict(&self, link: &Link) -> Result<(), DataplaneError> {
+    pub(super) fn evict(&self, link: &Link) -> Result<(), DataplaneError> {
         tracing::info!(
             ifname = link.name,
             alias = link.alias,
             "evicting a link from its name"
         );
         if link.group != REAPER_GROUP {
-            self.down(link).await?;
+            self.down(link)?;
         }
         let change = || LinkChange {
             name: Some(doomed_name(link.index)),
             group: Some(REAPER_GROUP),
             ..LinkChange::default()
         };
-        let renamed = match self.host.set_link(link.index, change()).await {
+        let renamed = match self.host.set_link(link.index, change()) {
             // A doomed link may still be up, and kernels before 6.2 do not rename such a one.
             Err(error) if is(&error, Errno::EBUSY) => {
-                self.down(link).await?;
-                self.host.set_link(link.index, change()).await
+                self.down(link)?;
+                self.host.set_link(link.index, change())
             }
             renamed => renamed,
         };
@@ -42,8 +42,8 @@ impl Pods {
         Ok(())
     }
 
-    async fn down(&self, link: &Link) -> Result<(), DataplaneError> {
-        match self.host.set_link(link.index, LinkChange::down()).await {
+    fn down(&self, link: &Link) -> Result<(), DataplaneError> {
+        match self.host.set_link(link.index, LinkChange::down()) {
             Err(error) if is(&error, Errno::ENODEV) => Ok(()),
             set => set.map_err(refused("ip link set down", &link.name)),
         }

@@ -9,12 +9,9 @@ use crate::dataplane::{Changes, DataplaneError, Object, StandingPod, Unfinished}
 
 impl Pods {
     /// See [`super::super::Dataplane::mend_pods`]. One failure does not keep the rest from being mended.
-    pub(in crate::dataplane) async fn mend(
-        &self,
-        pods: &[StandingPod],
-    ) -> Result<Changes, Unfinished> {
-        let links = self.links().await?;
-        let routes = self.host.routes(POD_TABLE, None).await;
+    pub(in crate::dataplane) fn mend(&self, pods: &[StandingPod]) -> Result<Changes, Unfinished> {
+        let links = self.links()?;
+        let routes = self.host.routes(POD_TABLE, None);
         let routes = routes.map_err(refused("ip route show table", POD_TABLE))?;
         let mut changes = Changes::default();
         let mut failed = None;
@@ -22,7 +19,7 @@ impl Pods {
             let Some(link) = links.iter().find(|link| is_of(link, pod)) else {
                 continue;
             };
-            if let Err(error) = self.mend_pod(pod, link, &routes, &mut changes).await {
+            if let Err(error) = self.mend_pod(pod, link, &routes, &mut changes) {
                 tracing::warn!(%error, ifname = link.name, alias = pod.alias, "mending a pod's host end");
                 failed = Some(error);
             }
@@ -33,7 +30,7 @@ impl Pods {
         }
     }
 
-    async fn mend_pod(
+    fn mend_pod(
         &self,
         pod: &StandingPod,
         link: &Link,
@@ -43,7 +40,7 @@ impl Pods {
         let change = towards(link, pod);
         if !change.is_empty() {
             let what = format!("{} {change}", link.name);
-            let set = self.host.set_link(link.index, change).await;
+            let set = self.host.set_link(link.index, change);
             set.map_err(refused("ip link set", &link.name))?;
             changes.add(Object::PodLink, what);
         }
@@ -55,7 +52,7 @@ impl Pods {
         }
         let route = Route::direct(POD_TABLE, host_net(pod.address), link.index);
         if !routes.contains(&route) {
-            self.route_to(link, pod.address, POD_TABLE).await?;
+            self.route_to(link, pod.address, POD_TABLE)?;
             let what = format_args!("{} dev {} table {POD_TABLE}", pod.address, link.name);
             changes.add(Object::PodRoute, what);
         }

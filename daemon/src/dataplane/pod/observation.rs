@@ -15,15 +15,15 @@ use crate::dataplane::{DataplaneError, PodRemoval};
 
 impl Pods {
     /// See [`crate::dataplane::Dataplane::observe_attachment`].
-    pub(in crate::dataplane) async fn observe_attachment(
+    pub(in crate::dataplane) fn observe_attachment(
         &self,
         desired: &PodDesired,
         host_ifindex: Option<u32>,
         netns: &OwnedFd,
     ) -> Result<ObservedAttachment, DataplaneError> {
-        let host = self.host_link(desired, host_ifindex).await?;
-        let pod = self.pod_end(desired, host.as_ref(), netns).await?;
-        let routes = self.host.routes(desired.table, None).await;
+        let host = self.host_link(desired, host_ifindex)?;
+        let pod = self.pod_end(desired, host.as_ref(), netns)?;
+        let routes = self.host.routes(desired.table, None);
         let routes = routes.map_err(refused("ip route show table", desired.table))?;
         let destination = host_net(desired.address);
         let route = routes.into_iter().find(|r| r.destination == destination);
@@ -35,12 +35,12 @@ impl Pods {
     }
 
     /// See [`crate::dataplane::Dataplane::without_link`].
-    pub(in crate::dataplane) async fn without_link(
+    pub(in crate::dataplane) fn without_link(
         &self,
         pods: Vec<PodRemoval>,
     ) -> Result<Vec<PodRemoval>, DataplaneError> {
-        let links = self.links().await?;
-        let routes = self.host.routes(POD_TABLE, None).await;
+        let links = self.links()?;
+        let routes = self.host.routes(POD_TABLE, None);
         let routes = routes.map_err(refused("ip route show table", POD_TABLE))?;
         let stands = |pod: &PodRemoval| {
             links.iter().any(|link| {
@@ -52,12 +52,12 @@ impl Pods {
     }
 
     /// The host's end by its index, if its alias does not say otherwise; else by its alias.
-    async fn host_link(
+    fn host_link(
         &self,
         desired: &PodDesired,
         host_ifindex: Option<u32>,
     ) -> Result<Option<Link>, DataplaneError> {
-        let links = self.links().await?;
+        let links = self.links()?;
         let by_index = |link: &&Link| {
             let unnamed = desired.interface == PodInterface::Existing && !is_named_by_us(link);
             Some(link.index) == host_ifindex && (link.has_alias(&desired.alias) || unnamed)
@@ -67,33 +67,33 @@ impl Pods {
         Ok(found.cloned())
     }
 
-    async fn pod_end(
+    fn pod_end(
         &self,
         desired: &PodDesired,
         host: Option<&Link>,
         netns: &OwnedFd,
     ) -> Result<Option<PodEnd>, DataplaneError> {
-        let inside = Netlink::open_in(netns)?;
+        let inside = self.home.open_in(netns)?;
         let ifname = &desired.ifname;
-        let link = inside.link_by_name(ifname).await;
+        let link = inside.link_by_name(ifname);
         let Some(link) = link.map_err(refused("ip link show", ifname))? else {
             return Ok(None);
         };
         let is_peer = match host {
-            Some(host) => is_peer_of(&self.host, host, link.index, netns).await?,
+            Some(host) => is_peer_of(&self.host, host, link.index, netns)?,
             None => false,
         };
-        let addresses = inside.addresses(link.index).await;
+        let addresses = inside.addresses(link.index);
         let addresses = addresses.map_err(refused("ip address show", ifname))?;
         let net = |a: crate::dataplane::netlink::Address| Ipv4Net::new(a.address, a.prefix_len);
-        let routes = routes_of(&inside, desired, link.index).await?;
+        let routes = routes_of(&inside, desired, link.index)?;
         Ok(Some(PodEnd {
             is_peer,
             up: link.up,
             mac: link.mac,
             addresses: addresses.into_iter().filter_map(|a| net(a).ok()).collect(),
             routes: routes.iter().map(|r| pod_route(r, link.index)).collect(),
-            gateway_mac: gateway_mac(&inside, desired, link.index).await?,
+            gateway_mac: gateway_mac(&inside, desired, link.index)?,
         }))
     }
 }
@@ -133,28 +133,28 @@ fn pod_route(route: &Route, own: u32) -> PodRoute {
 }
 
 /// The routes that hold for the pod's interface: those of the main table, and of its own where the rule leads there.
-async fn routes_of(
+fn routes_of(
     pod: &Netlink,
     desired: &PodDesired,
     index: u32,
 ) -> Result<Vec<Route>, DataplaneError> {
     let show = "ip route show";
-    let routes = pod.routes(MAIN_TABLE, None).await;
+    let routes = pod.routes(MAIN_TABLE, None);
     let mut routes = routes.map_err(refused(show, &desired.ifname))?;
     let rule = source_rule(desired.address, index);
-    let rules = pod.rules().await.map_err(refused("ip rule show", ""))?;
+    let rules = pod.rules().map_err(refused("ip rule show", ""))?;
     if rules.contains(&rule) {
-        let own = pod.routes(rule.table, None).await;
+        let own = pod.routes(rule.table, None);
         routes.extend(own.map_err(refused(show, &desired.ifname))?);
     }
     Ok(routes)
 }
 
-async fn gateway_mac(
+fn gateway_mac(
     pod: &Netlink,
     desired: &PodDesired,
     index: u32,
 ) -> Result<Option<Mac>, DataplaneError> {
-    let found = pod.permanent_neighbour(index, desired.gateway).await;
+    let found = pod.permanent_neighbour(index, desired.gateway);
     found.map_err(refused("ip neighbour show", desired.gateway))
 }

@@ -16,41 +16,33 @@ const FROM_POD: u32 = 1536;
 
 impl Pods {
     /// See [`crate::dataplane::Dataplane::remove_aws_node`].
-    pub(in crate::dataplane) async fn remove_aws_node(
+    pub(in crate::dataplane) fn remove_aws_node(
         &self,
         link: &AwsNodeLink,
     ) -> Result<(), DataplaneError> {
         let destination = host_net(link.address);
-        let taken = self.routes_to(destination, POD_TABLE).await?;
-        let routes = self.routes_to(destination, MAIN_TABLE).await?;
-        let host = self.host.link_by_name(&link.host_ifname).await;
+        let taken = self.routes_to(destination, POD_TABLE)?;
+        let routes = self.routes_to(destination, MAIN_TABLE)?;
+        let host = self.host.link_by_name(&link.host_ifname);
         let host = host.map_err(refused("ip link show", &link.host_ifname))?;
-        let rules = self
-            .host
-            .rules()
-            .await
-            .map_err(refused("ip rule show", ""))?;
+        let rules = self.host.rules().map_err(refused("ip rule show", ""))?;
         let Some(left) = left_by(link, host.as_ref(), &taken, &routes, &rules) else {
             tracing::info!(address = %link.address, link = link.host_ifname, "address of aws-node's pod has another owner");
             return Ok(());
         };
         for rule in left.rules {
-            gone_is_fine(self.host.delete_rule(rule).await)
+            gone_is_fine(self.host.delete_rule(rule))
                 .map_err(refused("ip rule delete priority", rule.priority))?;
         }
         for route in left.routes {
-            gone_is_fine(self.host.delete_route(route).await)
+            gone_is_fine(self.host.delete_route(route))
                 .map_err(refused("ip route delete", link.address))?;
         }
         Ok(())
     }
 
-    async fn routes_to(
-        &self,
-        destination: Ipv4Net,
-        table: u32,
-    ) -> Result<Vec<Route>, DataplaneError> {
-        let routes = self.host.routes(table, None).await;
+    fn routes_to(&self, destination: Ipv4Net, table: u32) -> Result<Vec<Route>, DataplaneError> {
+        let routes = self.host.routes(table, None);
         let mut routes = routes.map_err(refused("ip route show table", table))?;
         routes.retain(|route| route.destination == destination);
         Ok(routes)

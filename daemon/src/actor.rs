@@ -12,6 +12,7 @@ mod add;
 mod bound;
 mod check;
 mod del;
+mod document;
 mod effects;
 mod explaining;
 mod failure;
@@ -38,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -56,6 +57,7 @@ use add::AddJob;
 use bound::Bound;
 use check::CheckJob;
 use del::DelJob;
+use document::Written;
 use effects::Effect;
 use handle::Command;
 use layout::Layouts;
@@ -70,6 +72,7 @@ const TURN: usize = 256;
 pub const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 type Running = Pin<Box<dyn Future<Output = Effect> + Send>>;
+type Unsaid = Box<dyn FnOnce() + Send>;
 
 /// What is going on for one attachment. Requests for it run one after another.
 #[derive(Default)]
@@ -122,6 +125,10 @@ pub struct Actor {
     seq: u64,
     /// Whether the state has changed since, and somebody waits for it to be written.
     dirty: bool,
+    /// What writing the state the last time left for the next.
+    written: Arc<Mutex<Written>>,
+    /// What is logged of requests once their answers are on their way.
+    unsaid: Vec<Unsaid>,
     commands: mpsc::UnboundedReceiver<Command>,
     running: FuturesUnordered<Running>,
     working: HashMap<AttachmentKey, Working>,
@@ -163,7 +170,10 @@ impl Actor {
     pub async fn run(mut self) {
         self.start_up();
         loop {
-            self.settle();
+            self.serve();
+            // The answers of this turn go out before the house is kept.
+            tokio::task::yield_now().await;
+            self.keep_house();
             if self.stopped() {
                 break;
             }
@@ -195,11 +205,20 @@ impl Actor {
         }
     }
 
-    /// Ends a turn: time passes, who can be served is, what is missing is planned, and what changed is written.
-    fn settle(&mut self) {
+    /// Begins the end of a turn, with all that somebody waits for: time passes, who can be served is, and what changed is
+    /// written.
+    fn serve(&mut self) {
         let now = self.now();
         self.note(Event::Tick { now });
         self.serve_waiting();
+        self.write();
+    }
+
+    /// Ends it: what is missing is planned, and what that changed is written too.
+    fn keep_house(&mut self) {
+        for say in self.unsaid.drain(..) {
+            say();
+        }
         self.forget();
         self.expect();
         self.plan();
@@ -240,14 +259,14 @@ impl Actor {
         if !self.dirty {
             return;
         }
-        match self.document() {
-            Ok(document) => {
-                self.seq += 1;
-                self.dirty = false;
-                self.store.submit(self.seq, document);
-            }
-            Err(error) => error!(%error, "state cannot be encoded"),
-        }
+        self.seq += 1;
+        self.dirty = false;
+        self.store.submit(self.seq, self.document());
+    }
+
+    /// Logs something once the answers of this turn are on their way.
+    fn say(&mut self, words: impl FnOnce() + Send + 'static) {
+        self.unsaid.push(Box::new(words));
     }
 
     fn run_effect(&mut self, effect: impl Future<Output = Effect> + Send + 'static) {

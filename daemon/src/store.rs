@@ -7,6 +7,7 @@ pub mod checkpoint;
 #[cfg(test)]
 pub mod fake;
 mod file;
+pub mod fragments;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::replace::ReplaceError;
+use checkpoint::CheckpointError;
 
 pub(crate) use aside::set_aside;
 pub use file::FileStore;
@@ -25,7 +27,16 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn write(&self, document: Arc<[u8]>) -> Result<(), StoreError>;
+    async fn write(&self, document: Arc<dyn Document>) -> Result<(), StoreError>;
+}
+
+/// What is to be written, which becomes bytes only when its turn has come: many a snapshot is overtaken before.
+pub trait Document: Send + Sync + 'static {
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Encode`].
+    fn encode(&self) -> Result<Vec<u8>, CheckpointError>;
 }
 
 /// Why a document was not written.
@@ -34,6 +45,9 @@ pub enum StoreError {
     /// The file system said no.
     #[error(transparent)]
     File(#[from] ReplaceError),
+    /// There is nothing to write.
+    #[error(transparent)]
+    Document(#[from] CheckpointError),
     /// The write was given up because the daemon stops.
     #[error("the daemon stops")]
     Stopping,
@@ -50,16 +64,17 @@ pub struct Durable {
 }
 
 /// The writer's inbox; clones share it. The writer ends when the last one is dropped, after the last snapshot.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreHandle {
     newest: Arc<watch::Sender<Snapshot>>,
     durable: watch::Receiver<Durable>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Snapshot {
     seq: u64,
-    document: Arc<[u8]>,
+    /// None only before the first one.
+    document: Option<Arc<dyn Document>>,
 }
 
 impl StoreHandle {
@@ -67,7 +82,7 @@ impl StoreHandle {
     pub fn start(store: impl Store) -> Self {
         let nothing = Snapshot {
             seq: 0,
-            document: Arc::from([]),
+            document: None,
         };
         let (newest, inbox) = watch::channel(nothing);
         let (progress, durable) = watch::channel(Durable::default());
@@ -80,13 +95,13 @@ impl StoreHandle {
 
     /// Has a snapshot written. It replaces any older one whose write has not begun; one that is not newer than the
     /// last is ignored. Numbers begin at 1.
-    pub fn submit(&self, seq: u64, document: Vec<u8>) {
+    pub fn submit(&self, seq: u64, document: impl Document) {
         self.newest.send_if_modified(|newest| {
             let newer = seq > newest.seq;
             if newer {
                 *newest = Snapshot {
                     seq,
-                    document: document.into(),
+                    document: Some(Arc::new(document)),
                 };
             }
             newer
@@ -106,6 +121,9 @@ async fn write_newest(
 ) {
     while inbox.changed().await.is_ok() {
         let Snapshot { seq, document } = inbox.borrow_and_update().clone();
+        let Some(document) = document else {
+            continue;
+        };
         match store.write(document).await {
             Ok(()) => progress.send_modify(|durable| durable.seq = seq),
             Err(error) => {

@@ -19,6 +19,9 @@ use crate::contract::MAX_FRAME;
 /// Bytes of the length in front of each message.
 const HEADER: usize = 4;
 
+/// Room for an answer before it arrives: as much as that of an ADD needs, in one read.
+const ROOM: usize = 1 << 10;
+
 /// A connection to the daemon that ends by a deadline, whatever the other side does.
 #[derive(Debug)]
 pub struct Connection {
@@ -137,7 +140,7 @@ impl Connection {
             return Err(FrameError::TooLarge(expected));
         }
         // Grown by what arrives, so that a wrong length costs nothing.
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(expected.min(ROOM));
         self.take(u64::from(length)).read_to_end(&mut body)?;
         if body.len() < expected {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());

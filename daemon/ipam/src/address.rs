@@ -244,14 +244,27 @@ impl Tally {
 
     /// Counts one more.
     pub fn count(&mut self, address: &Address) {
-        match address.state {
-            AddressState::Free { .. } if address.missed.is_none() => self.free += 1,
-            AddressState::Free { .. } | AddressState::Quarantined { .. } => self.quarantined += 1,
-            AddressState::Assigned { .. } => self.assigned += 1,
-            AddressState::Cooling { .. } => self.cooling += 1,
-            AddressState::Unassigning => self.unassigning += 1,
-            AddressState::Gone { .. } => {}
+        if let Some(place) = self.place(address) {
+            *place += 1;
         }
+    }
+
+    /// Counts one less, which was counted as it is.
+    pub fn discount(&mut self, address: &Address) {
+        if let Some(place) = self.place(address) {
+            *place -= 1;
+        }
+    }
+
+    fn place(&mut self, address: &Address) -> Option<&mut u32> {
+        Some(match address.state {
+            AddressState::Free { .. } if address.missed.is_none() => &mut self.free,
+            AddressState::Free { .. } | AddressState::Quarantined { .. } => &mut self.quarantined,
+            AddressState::Assigned { .. } => &mut self.assigned,
+            AddressState::Cooling { .. } => &mut self.cooling,
+            AddressState::Unassigning => &mut self.unassigning,
+            AddressState::Gone { .. } => return None,
+        })
     }
 
     /// All that EC2 has given.

@@ -120,7 +120,7 @@ pub fn plan(view: &View<'_>, now: Timestamp) -> Plan {
 struct Planner<'a> {
     view: &'a View<'a>,
     now: Timestamp,
-    census: Census<'a>,
+    census: &'a Census,
     balance: Balance,
     reserve: Reserve,
     pressure: Pressure,
@@ -234,7 +234,7 @@ impl<'a> Planner<'a> {
 
     /// The next end of a cooldown wakes the planner while somebody waits; an address that rests is no reserve.
     fn cooling(&mut self) {
-        let Some(until) = self.census.cooled else {
+        let Some(until) = self.census.cooled() else {
             return;
         };
         self.wake(until);

@@ -3,6 +3,7 @@
 //! [`Pool::apply`] is the only mutator. It believes EC2's answers to our own calls, keeps what pods have whatever anyone
 //! says, and refuses events that contradict the state instead of guessing.
 
+mod addresses;
 mod census;
 mod contents;
 mod finish;
@@ -11,18 +12,20 @@ mod invariants;
 mod reconcile;
 mod snapshot;
 
+use addresses::Addresses;
 pub use census::{Census, Free, Holding};
 pub use invariants::Violation;
 pub use snapshot::Snapshot;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, Intent, IntentId, Outcome};
-use crate::address::{Address, AddressState, Block, GONE_MEMORY};
+use crate::address::{Address, AddressState, Block};
 use crate::attachment::{Attachment, AttachmentKey};
 use crate::budget::Budget;
 use crate::eni::{Eni, EniId, EniState};
@@ -122,8 +125,8 @@ pub struct Knowledge {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pool {
     enis: BTreeMap<EniId, Eni>,
-    addresses: BTreeMap<Ipv4Addr, Address>,
-    attachments: BTreeMap<AttachmentKey, Attachment>,
+    addresses: Addresses,
+    attachments: BTreeMap<AttachmentKey, Arc<Attachment>>,
     intents: BTreeMap<IntentId, Intent>,
     next_intent: u64,
     knowledge: Knowledge,
@@ -159,7 +162,7 @@ impl Pool {
             }
             Event::Released { key, until } => self.release(&key, until),
             Event::Tick { now } => {
-                self.tick(now);
+                self.addresses.pass(now);
                 Ok(())
             }
             Event::Started { id, action, now } => self.start(id, action, now),
@@ -174,6 +177,7 @@ impl Pool {
     fn attachment_mut(&mut self, key: &AttachmentKey) -> Result<&mut Attachment, Violation> {
         self.attachments
             .get_mut(key)
+            .map(Arc::make_mut)
             .ok_or_else(|| Violation::NoAttachment(key.clone()))
     }
 
@@ -182,15 +186,15 @@ impl Pool {
             return Err(Violation::AttachmentExists(attachment.key));
         }
         let ready = (self.enis.get(&attachment.eni)).is_some_and(Eni::takes_pods);
-        match self.addresses.get_mut(&attachment.address) {
-            Some(address) if ready && address.is_free() && address.eni == attachment.eni => {
-                address.state = AddressState::Assigned {
-                    to: attachment.key.clone(),
-                };
-            }
-            _ => return Err(Violation::NotFree(attachment.address)),
+        let has = |address: &Address| address.is_free() && address.eni == attachment.eni;
+        if !ready || !self.addresses.get(attachment.address).is_some_and(has) {
+            return Err(Violation::NotFree(attachment.address));
         }
-        self.attachments.insert(attachment.key.clone(), attachment);
+        let to = attachment.key.clone();
+        self.addresses.change(attachment.address, |address| {
+            address.state = AddressState::Assigned { to };
+        });
+        self.attach(attachment);
         Ok(())
     }
 
@@ -200,7 +204,7 @@ impl Pool {
             return Err(Violation::AttachmentExists(attachment.key));
         }
         let owned = |a: &Address| matches!(&a.state, AddressState::Assigned { .. });
-        if self.addresses.get(&attachment.address).is_some_and(owned) {
+        if self.addresses.get(attachment.address).is_some_and(owned) {
             return Err(Violation::NotFree(attachment.address));
         }
         let address = Address {
@@ -212,9 +216,14 @@ impl Pool {
             learned: now,
             missed: None,
         };
-        self.addresses.insert(attachment.address, address);
-        self.attachments.insert(attachment.key.clone(), attachment);
+        self.addresses.put(attachment.address, address);
+        self.attach(attachment);
         Ok(())
+    }
+
+    fn attach(&mut self, attachment: Attachment) {
+        let key = attachment.key.clone();
+        self.attachments.insert(key, Arc::new(attachment));
     }
 
     fn release(&mut self, key: &AttachmentKey, until: Timestamp) -> Result<(), Violation> {
@@ -222,27 +231,13 @@ impl Pool {
             .attachments
             .remove(key)
             .ok_or_else(|| Violation::NoAttachment(key.clone()))?;
-        match self.addresses.get_mut(&attachment.address) {
-            Some(address) => {
-                address.state = AddressState::Cooling { until };
-                Ok(())
-            }
-            None => Err(Violation::NoAddress(attachment.address)),
+        if self.addresses.get(attachment.address).is_none() {
+            return Err(Violation::NoAddress(attachment.address));
         }
-    }
-
-    fn tick(&mut self, now: Timestamp) {
-        for address in self.addresses.values_mut() {
-            if let AddressState::Cooling { until } = address.state
-                && until <= now
-            {
-                address.state = AddressState::Free { since: until };
-            }
-        }
-        self.addresses.retain(|_, address| match address.state {
-            AddressState::Gone { since } => now.since(since) < GONE_MEMORY,
-            _ => true,
+        self.addresses.change(attachment.address, |address| {
+            address.state = AddressState::Cooling { until };
         });
+        Ok(())
     }
 
     fn start(&mut self, id: IntentId, action: Action, now: Timestamp) -> Result<(), Violation> {
@@ -291,15 +286,14 @@ impl Pool {
         prefixes: &[Ipv4Net],
     ) -> Result<(), Violation> {
         let going = self.to_unassign(eni, addresses, prefixes);
-        let free = |ip: &&Ipv4Addr| self.addresses.get(ip).is_some_and(Address::is_free);
+        let free = |ip: &&Ipv4Addr| self.addresses.get(**ip).is_some_and(Address::is_free);
         let unknown = addresses.iter().find(|ip| !going.contains(ip));
         if let Some(taken) = going.iter().find(|ip| !free(ip)).or(unknown) {
             return Err(Violation::NotFree(*taken));
         }
         for ip in going {
-            if let Some(address) = self.addresses.get_mut(&ip) {
-                address.state = AddressState::Unassigning;
-            }
+            self.addresses
+                .change(ip, |address| address.state = AddressState::Unassigning);
         }
         Ok(())
     }
@@ -353,7 +347,8 @@ impl Pool {
 
     fn forget_times(&mut self, now: Timestamp) {
         self.attachments.clear();
-        for address in self.addresses.values_mut() {
+        let all = |_, _: &Address| true;
+        self.addresses.change_those(all, |address| {
             address.learned = now;
             address.missed = None;
             address.state = match address.state {
@@ -364,7 +359,7 @@ impl Pool {
                 AddressState::Quarantined { .. } => AddressState::Quarantined { since: now },
                 AddressState::Unassigning => AddressState::Unassigning,
             };
-        }
+        });
         for eni in self.enis.values_mut() {
             eni.learned = now;
             eni.missed = None;

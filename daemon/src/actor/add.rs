@@ -252,12 +252,17 @@ impl Actor {
             pod_mac: links.pod_mac.to_string(),
             mtu: attachment.mtu.unwrap_or(self.settings.network.pod_mtu),
         };
-        info!(
-            verb = "add", result = "ok", attachment = %key, pod = job.pod(), address = %attachment.address,
-            eni = %attachment.eni, duration_ms = ms(waited), wait_ms = ms(job.split.wait),
-            checkpoint_ms = ms(job.split.checkpoint), netlink_ms = ms(job.split.netlink), "cni request"
-        );
-        job.split.observe_add(&self.metrics);
+        let (pod, split, metrics) = (job.pod(), job.split, self.metrics.clone());
+        let (key_, address, eni) = (key.clone(), attachment.address, attachment.eni.clone());
+        let say = move || {
+            info!(
+                verb = "add", result = "ok", attachment = %key_, pod, %address, %eni, duration_ms = ms(waited),
+                wait_ms = ms(split.wait), checkpoint_ms = ms(split.checkpoint),
+                netlink_ms = ms(split.netlink), "cni request"
+            );
+            split.observe_add(&metrics);
+        };
+        self.say(say);
         if job.reply.send(Outcome::Added(added)).is_err() {
             return self.undo(key, job.netns, None);
         }

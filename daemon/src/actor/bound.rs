@@ -90,17 +90,21 @@ impl Actor {
     /// Counts those that will come: none of those that have an address, that ask now, or that have asked lately and will
     /// come again, who are counted as waiting.
     pub(super) fn expect(&mut self) {
-        let Some(pods) = self.bound.sight.pods.clone() else {
+        let Some(pods) = &self.bound.sight.pods else {
             self.bound.expected = None;
             return;
         };
+        let unserved = |pod: &&BoundPod| !self.bound.served.contains(&pod.uid);
+        let mut unserved = pods.iter().filter(unserved).peekable();
+        if unserved.peek().is_none() {
+            // Nearly always: then nobody's attachment is looked for.
+            self.bound.expected = Some(Vec::new());
+            return;
+        }
         let mut expected = Vec::new();
         let mut newly = Vec::new();
         let served = Served::of(self.pool.attachments());
-        for pod in pods
-            .iter()
-            .filter(|pod| !self.bound.served.contains(&pod.uid))
-        {
+        for pod in unserved {
             match served.attachment(pod) {
                 Some(attachment) if attachment.answered || attachment.is_recovered() => {
                     newly.push(pod.uid.clone());

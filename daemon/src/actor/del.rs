@@ -176,18 +176,24 @@ impl Actor {
         }
     }
 
+    fn say_done(&mut self, key: AttachmentKey, job: &DelJob) {
+        let (took, split) = (self.now().since(job.arrived), job.split);
+        let metrics = self.metrics.clone();
+        self.say(move || {
+            info!(
+                verb = "del", result = "ok", attachment = %key, duration_ms = ms(took),
+                checkpoint_ms = ms(split.checkpoint), netlink_ms = ms(split.netlink), "cni request"
+            );
+            split.observe_del(&metrics);
+        });
+    }
+
     fn answer_del(&mut self, key: &AttachmentKey, job: DelJob, outcome: Outcome) {
         match &outcome {
             Outcome::Failed(failure) => {
                 warn!(verb = "del", result = %failure.reason, attachment = %key, msg = %failure.msg, "cni request");
             }
-            _ => {
-                info!(
-                    verb = "del", result = "ok", attachment = %key, duration_ms = ms(self.now().since(job.arrived)),
-                    checkpoint_ms = ms(job.split.checkpoint), netlink_ms = ms(job.split.netlink), "cni request"
-                );
-                job.split.observe_del(&self.metrics);
-            }
+            _ => self.say_done(key.clone(), &job),
         }
         // A client that has gone will ask again, or not: the attachment is gone.
         let _ = job.reply.send(outcome);

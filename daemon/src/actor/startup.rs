@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use ipam::{Event, Layout, Pool, Returning, Snapshot};
+use ipam::{Address, Attachment, Event, Layout, Pool, Returning, Snapshot};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -20,14 +20,13 @@ use super::recovery::Recovery;
 use super::repair::Repairs;
 use super::sweep::Sweep;
 use super::vpc::SecurityGroups;
-use super::{Actor, Handle, translate};
+use super::{Actor, Handle};
 use crate::degraded::Degraded;
 use crate::metrics::Metrics;
 use crate::node::NodeFacts;
 use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
-use crate::store::checkpoint::{Allocation, CheckpointError, encode};
 
 /// Version of our part of the checkpoint.
 pub const SCHEMA: u32 = 1;
@@ -36,7 +35,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// Our part of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Persisted {
+pub struct Persisted<A = Arc<Attachment>, D = Arc<Address>> {
     /// Version of this form. One that is not known here makes the file as good as corrupt: a later form that happens to
     /// decode must not be taken for this one.
     #[serde(deserialize_with = "known_schema")]
@@ -49,7 +48,7 @@ pub struct Persisted {
     #[serde(default)]
     pub lost: bool,
     /// The pool.
-    pub pool: Snapshot,
+    pub pool: Snapshot<A, D>,
 }
 
 fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -107,6 +106,8 @@ impl Start {
             token_seed: self.token_seed,
             seq: 0,
             dirty: false,
+            written: Arc::default(),
+            unsaid: Vec::new(),
             commands,
             running: FuturesUnordered::new(),
             working: HashMap::new(),
@@ -250,19 +251,5 @@ impl Actor {
             self.retry(Retry::Observe);
         }
         self.retry(Retry::LayOut);
-    }
-
-    /// The checkpoint: aws-node's allocations, and our part.
-    pub(super) fn document(&self) -> Result<Vec<u8>, CheckpointError> {
-        let allocations: Vec<Allocation> =
-            self.pool.attachments().map(translate::allocation).collect();
-        let persisted = Persisted {
-            schema: SCHEMA,
-            boot_id: self.boot_id.clone(),
-            node: self.facts.clone(),
-            lost: self.recovery.lost,
-            pool: self.pool.snapshot(),
-        };
-        encode(&allocations, &persisted)
     }
 }

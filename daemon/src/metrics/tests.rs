@@ -60,9 +60,9 @@ async fn writes_are_counted_by_result() {
     let disk = MemoryStore::default();
     let metrics = Metrics::new().unwrap();
     let counted = CountedStore::new(disk.clone(), metrics.clone());
-    counted.write(Arc::from([])).await.unwrap();
+    counted.write(Arc::new(Vec::new())).await.unwrap();
     disk.fail(Some("disk full"));
-    counted.write(Arc::from([])).await.unwrap_err();
+    counted.write(Arc::new(Vec::new())).await.unwrap_err();
     for result in ["ok", "failed"] {
         let name = "berth_checkpoint_write_duration_seconds_count";
         let series = format!("{name}{{result=\"{result}\"}}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{Metrics, OK};
-use crate::store::{Store, StoreError};
+use crate::store::{Document, Store, StoreError};
 
 /// A store whose writes are counted.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl<S> CountedStore<S> {
 
 #[async_trait]
 impl<S: Store> Store for CountedStore<S> {
-    async fn write(&self, document: Arc<[u8]>) -> Result<(), StoreError> {
+    async fn write(&self, document: Arc<dyn Document>) -> Result<(), StoreError> {
         let begun = Instant::now();
         let written = self.inner.write(document).await;
         let result = if written.is_ok() { OK } else { "failed" };

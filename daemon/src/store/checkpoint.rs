@@ -135,9 +135,9 @@ pub enum CheckpointError {
 }
 
 #[derive(Serialize)]
-struct Encoded<'a, T> {
+struct Encoded<'a, A, T> {
     version: &'static str,
-    allocations: &'a [Allocation],
+    allocations: &'a [A],
     berth: &'a T,
 }
 
@@ -160,12 +160,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The document of these live attachments and our own member.
+/// The document of these live attachments, each an [`Allocation`] or the JSON of one, and our own member.
 ///
 /// # Errors
 /// [`CheckpointError::Encode`], for a `T` that has no JSON form.
-pub fn encode<T: Serialize>(
-    allocations: &[Allocation],
+pub fn encode<A: Serialize, T: Serialize>(
+    allocations: &[A],
     berth: &T,
 ) -> Result<Vec<u8>, CheckpointError> {
     let document = Encoded {

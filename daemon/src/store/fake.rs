@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Store, StoreError};
+use super::checkpoint::CheckpointError;
+use super::{Document, Store, StoreError};
 use crate::replace::ReplaceError;
 
 /// Clones share everything.
@@ -57,9 +58,16 @@ impl MemoryStore {
     }
 }
 
+/// Bytes as they are.
+impl Document for Vec<u8> {
+    fn encode(&self) -> Result<Vec<u8>, CheckpointError> {
+        Ok(self.clone())
+    }
+}
+
 #[async_trait]
 impl Store for MemoryStore {
-    async fn write(&self, document: Arc<[u8]>) -> Result<(), StoreError> {
+    async fn write(&self, document: Arc<dyn Document>) -> Result<(), StoreError> {
         self.begun.send_modify(|begun| *begun += 1);
         let takes = self.state.lock().unwrap().takes;
         tokio::time::sleep(takes).await;
@@ -71,7 +79,7 @@ impl Store for MemoryStore {
                 source: io::Error::other(reason.clone()),
             }));
         }
-        state.written.push(document.to_vec());
+        state.written.push(document.encode()?);
         Ok(())
     }
 }

@@ -2,48 +2,72 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 
-use super::{Store, StoreError};
+use super::{Document, Store, StoreError};
 use crate::replace::{ReplaceError, replace};
 
 /// The checkpoint is root's: it names every pod.
 const MODE: u32 = 0o600;
 
-/// One file. Its owner holds the [lock](crate::lock::Lock): two writers would share the temporary name.
+/// One file, and the thread that writes it, which ends when nobody can order anything any more. The file's owner holds the
+/// [lock](crate::lock::Lock): two writers would share the temporary name.
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    path: PathBuf,
+    orders: mpsc::Sender<Order>,
 }
+
+type Written = oneshot::Sender<Result<(), StoreError>>;
+type Order = (Arc<dyn Document>, Written);
 
 impl FileStore {
     /// A store at `path`, whose directory is made if it is missing.
     ///
     /// # Errors
-    /// Those of mkdir(2).
+    /// Those of mkdir(2), and of the thread's start.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| ReplaceError { what, path, source }
+        };
         if let Some(dir) = path.parent() {
             let made = DirBuilder::new().recursive(true).mode(0o755).create(dir);
-            made.map_err(|source| ReplaceError {
-                what: "make the directory",
-                path: dir.into(),
-                source,
-            })?;
+            made.map_err(failed("make the directory", dir))?;
         }
-        Ok(Self { path: path.into() })
+        let (orders, ordered) = mpsc::channel();
+        let file = path.to_owned();
+        let started = thread::Builder::new()
+            .name("berth-store".to_owned())
+            .spawn(move || write_each(&file, &ordered));
+        started.map_err(failed("start the thread that writes", path))?;
+        Ok(Self { orders })
     }
+}
+
+fn write_each(path: &Path, ordered: &mpsc::Receiver<Order>) {
+    while let Ok((document, written)) = ordered.recv() {
+        // Whoever does not wait for it any more has a later one.
+        let _ = written.send(write(path, &*document));
+    }
+}
+
+fn write(path: &Path, document: &dyn Document) -> Result<(), StoreError> {
+    Ok(replace(path, &document.encode()?, MODE)?)
 }
 
 #[async_trait]
 impl Store for FileStore {
-    async fn write(&self, document: Arc<[u8]>) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || Ok(replace(&path, &document, MODE)?));
-        // The task cannot panic, so it was cancelled: the runtime goes down.
-        written.await.unwrap_or(Err(StoreError::Stopping))
+    async fn write(&self, document: Arc<dyn Document>) -> Result<(), StoreError> {
+        let (written, answer) = oneshot::channel();
+        self.orders
+            .send((document, written))
+            .map_err(|_| StoreError::Stopping)?;
+        answer.await.unwrap_or(Err(StoreError::Stopping))
     }
 }
 
@@ -54,18 +78,14 @@ mod tests {
     use crate::store::StoreHandle;
     use std::os::unix::fs::PermissionsExt;
 
-    fn write(store: &FileStore, document: &[u8]) -> Result<(), StoreError> {
-        Ok(replace(&store.path, document, MODE)?)
-    }
-
     #[test]
     fn a_document_replaces_the_one_before_and_leaves_nothing_beside_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("aws-node/ipam.json");
-        let store = FileStore::open(&path).unwrap();
+        FileStore::open(&path).unwrap();
         std::fs::write(path.with_added_extension("tmp"), "what a crash left").unwrap();
-        write(&store, b"a longer first document").unwrap();
-        write(&store, b"second").unwrap();
+        write(&path, &b"a longer first document".to_vec()).unwrap();
+        write(&path, &b"second".to_vec()).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(

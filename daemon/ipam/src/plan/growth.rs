@@ -121,7 +121,7 @@ impl Planner<'_> {
             })
             .sum();
         let slots = self.view.limits.slots_per_eni;
-        slots.saturating_sub(self.holding(&eni.id).slots + asked)
+        slots.saturating_sub(self.holding(&eni.id).slots() + asked)
     }
 
     /// Whether Assign rests for a reason that passes, or that would meet a new ENI's addresses just the same. EC2's word

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{Knowledge, Pool};
+use super::{Census, Knowledge, Pool};
 use crate::action::{Intent, IntentId};
 use crate::address::{Address, AddressState, Block, Tally};
 use crate::attachment::{Attachment, AttachmentKey};
@@ -26,12 +26,12 @@ impl Pool {
 
     /// All addresses, those given back lately included.
     pub fn addresses(&self) -> impl Iterator<Item = (Ipv4Addr, &Address)> {
-        self.addresses.iter().map(|(ip, address)| (*ip, address))
+        self.addresses.iter()
     }
 
     /// One address.
     pub fn address(&self, ip: Ipv4Addr) -> Option<&Address> {
-        self.addresses.get(&ip)
+        self.addresses.get(ip)
     }
 
     /// The addresses that an ENI holds.
@@ -77,8 +77,8 @@ impl Pool {
             )
         };
         let standing = self
-            .addresses
-            .values()
+            .addresses()
+            .map(|(_, address)| address)
             .filter(|a| certain(&a.state) && a.missed.is_none() && stays(&a.eni));
         standing
             .filter_map(|a| match a.block {
@@ -102,14 +102,19 @@ impl Pool {
         slots
     }
 
+    /// What each ENI holds, by state.
+    pub fn census(&self) -> &Census {
+        self.addresses.census()
+    }
+
     /// The live attachments.
     pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
-        self.attachments.values()
+        self.attachments.values().map(|attachment| &**attachment)
     }
 
     /// One attachment.
     pub fn attachment(&self, key: &AttachmentKey) -> Option<&Attachment> {
-        self.attachments.get(key)
+        self.attachments.get(key).map(|attachment| &**attachment)
     }
 
     /// The actions under way.

@@ -269,7 +269,7 @@ impl Pool {
     ) -> Result<(), Violation> {
         let mut violation = Ok(());
         for (ip, block) in named(addresses, prefixes) {
-            match self.addresses.get(&ip).map(|a| &a.state) {
+            match self.addresses.get(ip).map(|a| &a.state) {
                 Some(AddressState::Assigned { .. }) => {
                     violation = Err(Violation::HeldElsewhere {
                         address: ip,
@@ -306,7 +306,7 @@ impl Pool {
             learned: now,
             missed: None,
         };
-        self.addresses.insert(ip, address);
+        self.addresses.put(ip, address);
     }
 
     /// An Unassign ended. EC2 may have given one of the addresses to another ENI of ours before its answer came: that
@@ -319,10 +319,10 @@ impl Pool {
         state: &AddressState,
     ) {
         for ip in self.to_unassign(eni, addresses, prefixes) {
-            if let Some(address) = self.addresses.get_mut(&ip)
-                && address.state == AddressState::Unassigning
-            {
-                address.state = state.clone();
+            let going = |address: &Address| address.state == AddressState::Unassigning;
+            if self.addresses.get(ip).is_some_and(going) {
+                self.addresses
+                    .change(ip, |address| address.state = state.clone());
             }
         }
     }
@@ -342,12 +342,11 @@ impl Pool {
         if self.tally(eni).assigned > 0 || self.intents.values().any(under_way) {
             return;
         }
-        for address in self.addresses.values_mut().filter(|a| a.eni == *eni) {
-            if address.is_held() {
-                address.state = AddressState::Gone { since: now };
-                address.missed = None;
-            }
-        }
+        let its = |_, address: &Address| address.eni == *eni && address.is_held();
+        self.addresses.change_those(its, |address| {
+            address.state = AddressState::Gone { since: now };
+            address.missed = None;
+        });
         self.enis.remove(eni);
         self.troubles.forget(eni);
         self.intents

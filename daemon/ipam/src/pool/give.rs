@@ -23,7 +23,7 @@ impl Pool {
         let holding = census.of(&eni.id);
         let best = holding
             .free
-            .iter()
+            .values()
             .min_by_key(|free| (place(holding, free), free.since, free.address))?;
         Some((best.address, eni.id.clone()))
     }

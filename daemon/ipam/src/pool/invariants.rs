@@ -65,7 +65,7 @@ impl Pool {
         for attachment in self.attachments.values() {
             let address = self
                 .addresses
-                .get(&attachment.address)
+                .get(attachment.address)
                 .ok_or(Violation::NoAddress(attachment.address))?;
             let ours =
                 matches!(&address.state, AddressState::Assigned { to } if *to == attachment.key);
@@ -76,13 +76,13 @@ impl Pool {
                 });
             }
         }
-        for (ip, address) in &self.addresses {
+        for (ip, address) in self.addresses.iter() {
             if let AddressState::Assigned { to } = &address.state
-                && self.attachments.get(to).is_none_or(|a| a.address != *ip)
+                && self.attachments.get(to).is_none_or(|a| a.address != ip)
             {
                 return Err(Violation::Ownership {
                     key: to.clone(),
-                    address: *ip,
+                    address: ip,
                 });
             }
         }

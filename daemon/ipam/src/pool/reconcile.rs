@@ -195,7 +195,7 @@ impl Pool {
             Action::Assign { eni, .. } => {
                 for (ip, block) in shown.iter().flat_map(|s| named(&s.addresses, &s.prefixes)) {
                     // Nobody but us assigns to our ENI: what is new there is what that call did.
-                    if !self.addresses.contains_key(&ip) {
+                    if self.addresses.get(ip).is_none() {
                         let state = AddressState::Free { since: now };
                         self.insert_address(ip, block, eni, state, now);
                     }
@@ -259,13 +259,14 @@ impl Pool {
                 started,
             );
         }
-        for (ip, address) in &mut self.addresses {
+        let missed = |ip, address: &Address| {
             let expected =
                 address.eni == shown.id && address.is_held() && address.learned < started;
-            if expected && !held.iter().any(|(shown, _)| shown == ip) {
-                address.missed = Some(Misses::more(address.missed, now));
-            }
-        }
+            expected && !held.iter().any(|(shown, _)| *shown == ip)
+        };
+        self.addresses.change_those(missed, |address| {
+            address.missed = Some(Misses::more(address.missed, now));
+        });
         self.drop_missed(now);
     }
 
@@ -278,8 +279,8 @@ impl Pool {
         assigning: bool,
         started: Timestamp,
     ) {
-        match self.addresses.get_mut(&ip) {
-            Some(address) if address.eni == *eni => {
+        match self.addresses.get(ip) {
+            Some(address) if address.eni == *eni => self.addresses.change(ip, |address| {
                 address.missed = None;
                 // Not of one that EC2's answer named: a stale look may show the prefix that it was of before.
                 if address.block == Block::Unknown {
@@ -291,7 +292,7 @@ impl Pool {
                 {
                     address.state = AddressState::Free { since: started };
                 }
-            }
+            }),
             // It moved here in EC2; ours is the older word, but a pod that has it keeps it.
             Some(address) if address.is_held() => {}
             // Given back a moment ago, or being assigned right now: the answer to the call is the truth.
@@ -306,24 +307,25 @@ impl Pool {
                     learned: started,
                     missed: None,
                 };
-                self.addresses.insert(ip, address);
+                self.addresses.put(ip, address);
             }
         }
     }
 
     fn drop_missed(&mut self, now: Timestamp) {
-        for address in self.addresses.values_mut() {
+        let convincing = |_, address: &Address| {
             let idle = matches!(
                 address.state,
                 AddressState::Free { .. }
                     | AddressState::Cooling { .. }
                     | AddressState::Quarantined { .. }
             );
-            if idle && address.missed.is_some_and(|m| m.convincing(now)) {
-                address.state = AddressState::Gone { since: now };
-                address.missed = None;
-            }
-        }
+            idle && address.missed.is_some_and(|m| m.convincing(now))
+        };
+        self.addresses.change_those(convincing, |address| {
+            address.state = AddressState::Gone { since: now };
+            address.missed = None;
+        });
     }
 
     /// ENIs that should have been shown, or shown attached, and were not.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,15 +14,15 @@ use crate::eni::Eni;
 use crate::pool::{Knowledge, Pool, Violation};
 use crate::trouble::Troubles;
 
-/// All that outlives the process. Troubles do not: a new process tries at once.
+/// All that outlives the process; what did not change between two snapshots is the same object in both. Troubles do not: a new process tries at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct Snapshot<A = Arc<Attachment>, D = Arc<Address>> {
     /// The ENIs.
     pub enis: Vec<Eni>,
     /// The addresses.
-    pub addresses: BTreeMap<Ipv4Addr, Address>,
+    pub addresses: BTreeMap<Ipv4Addr, D>,
     /// The attachments.
-    pub attachments: Vec<Attachment>,
+    pub attachments: Vec<A>,
     /// The actions under way.
     pub intents: BTreeMap<IntentId, Intent>,
     /// Name of the next action.
@@ -33,12 +34,31 @@ pub struct Snapshot {
 /// The highest name of a next action. No node comes near it, and none that starts with it runs out of names.
 const LAST_INTENT: u64 = u64::MAX / 2;
 
+impl Snapshot {
+    /// The same with attachments and addresses in another form.
+    pub fn shown_as<'a, A, D>(
+        &'a self,
+        attachment: impl FnMut(&'a Arc<Attachment>) -> A,
+        mut address: impl FnMut(&'a Arc<Address>) -> D,
+    ) -> Snapshot<A, D> {
+        let addresses = self.addresses.iter();
+        Snapshot {
+            enis: self.enis.clone(),
+            addresses: addresses.map(|(ip, of)| (*ip, address(of))).collect(),
+            attachments: self.attachments.iter().map(attachment).collect(),
+            intents: self.intents.clone(),
+            next_intent: self.next_intent,
+            knowledge: self.knowledge,
+        }
+    }
+}
+
 impl Pool {
     /// The state to write.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             enis: self.enis.values().cloned().collect(),
-            addresses: self.addresses.clone(),
+            addresses: self.addresses.shared(),
             attachments: self.attachments.values().cloned().collect(),
             intents: self
                 .intents
@@ -68,7 +88,7 @@ impl TryFrom<Snapshot> for Pool {
                 .into_iter()
                 .map(|eni| (eni.id.clone(), eni))
                 .collect(),
-            addresses: snapshot.addresses,
+            addresses: snapshot.addresses.into(),
             attachments: snapshot
                 .attachments
                 .into_iter()

@@ -253,4 +253,11 @@ fn snapshot_round_trips(pool: &Pool) {
     assert_eq!(read, snapshot);
     let back = Pool::try_from(read).expect("a sound snapshot");
     assert_eq!(back.snapshot(), snapshot);
+    // Counted anew, and as it was kept.
+    assert_eq!(back.census(), pool.census());
+    for eni in pool.enis() {
+        let holding = pool.census().of(&eni.id);
+        assert_eq!(holding.tally, pool.tally(&eni.id));
+        assert_eq!(holding.slots(), pool.slots(&eni.id));
+    }
 }

@@ -1,5 +1,7 @@
 //! What stands on the disk is believed only if it is sound.
 
+use std::sync::Arc;
+
 use ipam::{AddressState, Pool, Snapshot, Violation};
 
 use crate::growth::{M5_LARGE, with_pods};
@@ -17,7 +19,10 @@ fn spoiled(spoil: impl FnOnce(&mut Snapshot)) -> Result<Pool, Violation> {
 
 #[test]
 fn two_attachments_with_one_address_are_refused() {
-    let pool = spoiled(|s| s.attachments[1].address = s.attachments[0].address);
+    let pool = spoiled(|s| {
+        let address = s.attachments[0].address;
+        Arc::make_mut(&mut s.attachments[1]).address = address;
+    });
     assert!(matches!(pool, Err(Violation::Ownership { .. })), "{pool:?}");
 }
 
@@ -35,7 +40,8 @@ fn an_attachment_whose_address_is_not_its_own_is_refused() {
     let since = ipam::Timestamp::from_secs(1);
     let pool = spoiled(|s| {
         let ip = s.attachments[0].address;
-        s.addresses.get_mut(&ip).unwrap().state = AddressState::Free { since };
+        let address = Arc::make_mut(s.addresses.get_mut(&ip).unwrap());
+        address.state = AddressState::Free { since };
     });
     assert!(matches!(pool, Err(Violation::Ownership { .. })), "{pool:?}");
     let pool = spoiled(|s| {

@@ -33,7 +33,7 @@ use crate::server::Service;
 use crate::settings::Settings;
 use crate::store::checkpoint::{Loaded, load};
 use crate::store::fake::MemoryStore;
-use crate::store::{Store, StoreError, StoreHandle};
+use crate::store::{Document, Store, StoreError, StoreHandle};
 
 pub const MILLISECOND: Duration = Duration::from_millis(1);
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ struct Session {
 
 #[async_trait]
 impl Store for Session {
-    async fn write(&self, document: Arc<[u8]>) -> Result<(), StoreError> {
+    async fn write(&self, document: Arc<dyn Document>) -> Result<(), StoreError> {
         let mut killed = self.killed.clone();
         tokio::select! {
             biased;

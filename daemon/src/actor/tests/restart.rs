@@ -1,6 +1,8 @@
 //! A daemon that starts on a checkpoint of ours: it serves from it, whoever is away, and trusts it only for this node and
 //! this boot.
 
+use std::sync::Arc;
+
 use std::net::Ipv4Addr;
 
 use ec2::fake::FakeSetup;
@@ -169,7 +171,8 @@ async fn a_state_that_contradicts_itself_is_not_used() {
     sleep(A_WHILE).await;
     node.kill().await;
     let mut state = node.on_disk();
-    state.pool.attachments[1].address = state.pool.attachments[0].address;
+    let address = state.pool.attachments[0].address;
+    Arc::make_mut(&mut state.pool.attachments[1]).address = address;
     node.boot_with(Some(state));
     let third = node.added("p2").await;
     sleep(5 * MINUTE).await;

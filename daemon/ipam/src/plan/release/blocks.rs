@@ -118,7 +118,7 @@ impl Planner<'_> {
         if self.policy().is_of_whole_enis() {
             return Vec::new();
         }
-        let free = self.holding(&eni.id).free.iter();
+        let free = self.holding(&eni.id).free.values();
         let mut singles: Vec<_> = free.filter(|free| free.block == Block::Single).collect();
         singles.sort_by_key(|free| (free.since, free.address));
         let singles = singles.into_iter().take(most as usize);

@@ -32,11 +32,11 @@ pub trait Store: Send + Sync + 'static {
 
 /// What is to be written, which becomes bytes only when its turn has come: many a snapshot is overtaken before.
 pub trait Document: Send + Sync + 'static {
-    /// Its bytes.
+    /// Appends its bytes.
     ///
     /// # Errors
     /// [`CheckpointError::Encode`].
-    fn encode(&self) -> Result<Vec<u8>, CheckpointError>;
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CheckpointError>;
 }
 
 /// Why a document was not written.

@@ -38,15 +38,14 @@ struct State {
 }
 
 impl Document for State {
-    fn encode(&self) -> Result<Vec<u8>, CheckpointError> {
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CheckpointError> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let written = &mut *written;
         let (Persisted { pool, .. }, unencodable) = (&self.persisted, CheckpointError::Encode);
         let (pods, addresses) = (pool.attachments.iter(), pool.addresses.values());
         let allocations = written.allocations.of(pods.clone()).map_err(unencodable)?;
-        let attachments = written.attachments.of(pods).map_err(unencodable)?;
-        let addresses = written.addresses.of(addresses).map_err(unencodable)?;
-        let (mut attachments, mut addresses) = (attachments.into_iter(), addresses.into_iter());
+        let mut attachments = written.attachments.of(pods).map_err(unencodable)?;
+        let mut addresses = written.addresses.of(addresses).map_err(unencodable)?;
         // Each has its own, in the same order.
         let persisted: Persisted<Option<&RawValue>, Option<&RawValue>> = Persisted {
             schema: SCHEMA,
@@ -55,7 +54,8 @@ impl Document for State {
             lost: self.persisted.lost,
             pool: pool.shown_as(|_| attachments.next(), |_| addresses.next()),
         };
-        encode(&allocations, &persisted)
+        let allocations: Vec<&RawValue> = allocations.collect();
+        encode(&allocations, &persisted, into)
     }
 }
 

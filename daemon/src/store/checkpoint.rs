@@ -160,20 +160,21 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The document of these live attachments, each an [`Allocation`] or the JSON of one, and our own member.
+/// Appends the document of these live attachments, each an [`Allocation`] or the JSON of one, and our own member.
 ///
 /// # Errors
 /// [`CheckpointError::Encode`], for a `T` that has no JSON form.
 pub fn encode<A: Serialize, T: Serialize>(
     allocations: &[A],
     berth: &T,
-) -> Result<Vec<u8>, CheckpointError> {
+    into: &mut Vec<u8>,
+) -> Result<(), CheckpointError> {
     let document = Encoded {
         version: VERSION,
         allocations,
         berth,
     };
-    serde_json::to_vec(&document).map_err(CheckpointError::Encode)
+    serde_json::to_writer(into, &document).map_err(CheckpointError::Encode)
 }
 
 /// Reads the checkpoint. One that cannot be parsed, is of another version or has a broken member `berth` is renamed to

@@ -60,8 +60,9 @@ impl MemoryStore {
 
 /// Bytes as they are.
 impl Document for Vec<u8> {
-    fn encode(&self) -> Result<Vec<u8>, CheckpointError> {
-        Ok(self.clone())
+    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        into.extend_from_slice(self);
+        Ok(())
     }
 }
 
@@ -79,7 +80,9 @@ impl Store for MemoryStore {
                 source: io::Error::other(reason.clone()),
             }));
         }
-        state.written.push(document.encode()?);
+        let mut bytes = Vec::new();
+        document.encode(&mut bytes)?;
+        state.written.push(bytes);
         Ok(())
     }
 }

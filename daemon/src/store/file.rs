@@ -50,14 +50,16 @@ impl FileStore {
 }
 
 fn write_each(path: &Path, ordered: &mpsc::Receiver<Order>) {
+    // Kept from one to the next: the pages of a large one cost as much as its bytes.
+    let mut bytes = Vec::new();
     while let Ok((document, written)) = ordered.recv() {
+        bytes.clear();
+        let encoded = document.encode(&mut bytes).map_err(StoreError::from);
+        drop(document);
+        let replaced = encoded.and_then(|()| Ok(replace(path, &bytes, MODE)?));
         // Whoever does not wait for it any more has a later one.
-        let _ = written.send(write(path, &*document));
+        let _ = written.send(replaced);
     }
-}
-
-fn write(path: &Path, document: &dyn Document) -> Result<(), StoreError> {
-    Ok(replace(path, &document.encode()?, MODE)?)
 }
 
 #[async_trait]
@@ -78,14 +80,25 @@ mod tests {
     use crate::store::StoreHandle;
     use std::os::unix::fs::PermissionsExt;
 
+    fn write(path: &Path, document: &[u8]) {
+        let (orders, ordered) = mpsc::channel();
+        let (written, mut answer) = oneshot::channel();
+        orders
+            .send((Arc::new(document.to_vec()) as Arc<dyn Document>, written))
+            .unwrap();
+        drop(orders);
+        write_each(path, &ordered);
+        answer.try_recv().unwrap().unwrap();
+    }
+
     #[test]
     fn a_document_replaces_the_one_before_and_leaves_nothing_beside_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("aws-node/ipam.json");
         FileStore::open(&path).unwrap();
         std::fs::write(path.with_added_extension("tmp"), "what a crash left").unwrap();
-        write(&path, &b"a longer first document".to_vec()).unwrap();
-        write(&path, &b"second".to_vec()).unwrap();
+        write(&path, b"a longer first document");
+        write(&path, b"second");
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(

@@ -59,7 +59,8 @@ impl Home {
 
 #[test]
 fn the_document_is_the_golden_file_and_back() {
-    let encoded = encode(&golden(), &Berth { schema: 1 }).unwrap();
+    let mut encoded = Vec::new();
+    encode(&golden(), &Berth { schema: 1 }, &mut encoded).unwrap();
     assert_eq!(String::from_utf8(encoded).unwrap(), GOLDEN.trim_end());
     let loaded = Home::with(GOLDEN).load();
     let (allocations, berth) = (golden(), Berth { schema: 1 });
@@ -178,7 +179,8 @@ proptest! {
         allocations in prop::collection::vec(allocation(), 0..4),
         berth in prop::collection::btree_map(".*", any::<u64>(), 0..4),
     ) {
-        let document = encode(&allocations, &berth).unwrap();
+        let mut document = Vec::new();
+        encode(&allocations, &berth, &mut document).unwrap();
         let decoded = decode::<BTreeMap<String, u64>>(&document).unwrap();
         prop_assert_eq!(decoded, (allocations, Some(berth)));
     }

@@ -171,8 +171,10 @@ impl Actor {
         self.start_up();
         loop {
             self.serve();
-            // The answers of this turn go out before the house is kept.
-            tokio::task::yield_now().await;
+            if !self.unsaid.is_empty() {
+                // Pods were answered in this turn: that goes out before the house is kept.
+                tokio::task::yield_now().await;
+            }
             self.keep_house();
             if self.stopped() {
                 break;

@@ -25,8 +25,8 @@ impl Default for Written {
             allocations: Fragments::new(|attachment| {
                 to_raw_value(&translate::allocation(attachment))
             }),
-            attachments: Fragments::new(|attachment| to_raw_value(attachment)),
-            addresses: Fragments::new(|address| to_raw_value(address)),
+            attachments: Fragments::new(to_raw_value),
+            addresses: Fragments::new(to_raw_value),
         }
     }
 }

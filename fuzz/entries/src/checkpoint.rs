@@ -24,7 +24,8 @@ pub fn checkpoint(data: &[u8]) {
         }
         Loaded::Foreign { allocations } => {
             // As berth would write them, with a member of its own.
-            let document = encode(&allocations, &1).expect("an encoding");
+            let mut document = Vec::new();
+            encode(&allocations, &1, &mut document).expect("an encoding");
             fs::write(&path, document).expect("a file");
             let again = load::<u8>(&path).expect("a file");
             assert_eq!(
@@ -36,7 +37,8 @@ pub fn checkpoint(data: &[u8]) {
             );
         }
         Loaded::Ours { allocations, berth } => {
-            let document = encode(&allocations, &berth).expect("an encoding");
+            let mut document = Vec::new();
+            encode(&allocations, &berth, &mut document).expect("an encoding");
             fs::write(&path, document).expect("a file");
             let state = berth.clone();
             assert_eq!(read(&path), Loaded::Ours { allocations, berth });

@@ -3,12 +3,12 @@
 //! Both ends stay on one processor, so that the way is measured and not how long an idle processor takes to wake.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use e2e::netns::output;
+use anyhow::{Context, ensure};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
 use super::flood::PAYLOAD;
 use super::path::{End, Processor, stay_on};
@@ -64,37 +64,83 @@ fn echo(mut stream: TcpStream, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Round trips of `count` pings, each sent once the one before was answered; to the microsecond, as ping(8) prints them.
+/// Round trips of `count` pings, each sent once the one before was answered. `ping` itself prints whole microseconds.
 ///
 /// # Errors
-/// `ping` failed, or one was not answered.
+/// The caller may not open raw sockets, or one was not answered.
 pub fn ping(from: End<'_>, to: End<'_>, count: usize) -> anyhow::Result<Vec<Duration>> {
-    let mut command = from.netns.command("ping");
-    // -A: the next one as soon as the last one is answered
-    command.args(["-n", "-A", "-w", "10", "-c", &count.to_string()]);
-    command.arg(to.address.to_string());
-    let pinging = move || {
-        stay_on(Processor::First)?;
-        output(&mut command)
+    let raw = || {
+        let icmp = Some(SockProtocol::Icmp);
+        socket(
+            AddressFamily::Inet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            icmp,
+        )
     };
-    let printed = thread::scope(|scope| scope.spawn(pinging).join());
-    let printed = printed.map_err(|_| anyhow::anyhow!("ping's thread panicked"))??;
-    let times: Vec<Duration> = printed.lines().filter_map(time_of).collect();
-    ensure!(
-        times.len() == count,
-        "{} of {count} pings were answered",
-        times.len()
-    );
-    Ok(times)
+    // Whatever the socket is of, these calls are connect(2), send(2) and recv(2); the port means nothing.
+    let socket = UdpSocket::from(from.netns.run(raw)?.context("socket(SOCK_RAW)")?);
+    socket.connect(to.at(0))?;
+    socket.set_read_timeout(Some(BROKEN))?;
+    thread::scope(|scope| {
+        let pinging = scope.spawn(|| {
+            stay_on(Processor::First)?;
+            (0..count)
+                .map(|number| echo_request(&socket, number))
+                .collect()
+        });
+        pinging
+            .join()
+            .map_err(|_| anyhow::anyhow!("a ping panicked"))?
+    })
 }
 
-/// `64 bytes from 10.0.1.9: icmp_seq=1 ttl=63 time=0.021 ms`
-fn time_of(line: &str) -> Option<Duration> {
-    let milliseconds: f64 = line
-        .split_once("time=")?
-        .1
-        .strip_suffix(" ms")?
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs_f64(milliseconds / 1e3))
+/// RFC 792: type, code, checksum, identifier, sequence number.
+fn echo_request(socket: &UdpSocket, number: usize) -> anyhow::Result<Duration> {
+    const REQUEST: u8 = 8;
+    let sequence = u16::try_from(number)?.to_be_bytes();
+    let mut message = [0_u8; 8 + PAYLOAD];
+    message[0] = REQUEST;
+    message[6..8].copy_from_slice(&sequence);
+    let checksum = checksum(&message).to_be_bytes();
+    message[2..4].copy_from_slice(&checksum);
+    let start = Instant::now();
+    socket.send(&message)?;
+    // with the IP header in front
+    let mut packet = [0_u8; 20 + 8 + PAYLOAD];
+    loop {
+        let length = socket.recv(&mut packet)?;
+        let elapsed = start.elapsed();
+        // 0: an echo reply; the code, which is 0 as well, and the sequence number
+        if length == packet.len() && packet[20..22] == [0, 0] && packet[26..28] == sequence {
+            return Ok(elapsed);
+        }
+        ensure!(elapsed < BROKEN, "no answer to ping {number}");
+    }
+}
+
+/// RFC 1071.
+fn checksum(message: &[u8]) -> u16 {
+    let words = message.chunks(2);
+    let sum: u32 = words
+        .map(|word| u32::from(word[0]) << 8 | word.get(1).map_or(0, |low| u32::from(*low)))
+        .sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::checksum;
+
+    #[test]
+    fn the_checksum_of_a_message_with_its_checksum_is_zero() {
+        // the example of RFC 1071, section 3
+        let words = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(checksum(&words), !0xddf2);
+        assert_eq!(
+            checksum(&[&words[..], &(!0xddf2_u16).to_be_bytes()].concat()),
+            0
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Forwarding alone: a namespace between the VPC's router and a pod that has a route for each pod and nothing else.
 //!
+//! Or, for comparison, with its connections tracked: what a node with kube-proxy pays before anybody steers its pods.
+//!
 //! It is made by hand beside the nodes, and never has a rule or a netfilter table: the kernel looks routes up in a slower
 //! way in a namespace that had a rule once, even after it is gone (`fib_has_custom_rules`, include/net/ip_fib.h).
 
@@ -8,13 +10,19 @@ use std::net::Ipv4Addr;
 
 use e2e::netns::Netns;
 
-use super::batch::batch;
+use super::batch::{batch, feed};
 use super::path::End;
 
 /// A third octet of 10.0.x.y that is in no subnet of the mock cloud's.
 const TRANSIT: u8 = 254;
 /// Pods' addresses begin here.
 const PODS: [u8; 4] = [10, 0, 192, 1];
+
+/// What switches connection tracking on is a rule that asks for it.
+const TRACKED: &str = "table ip tracked {
+  chain ask { type filter hook prerouting priority mangle; policy accept; ct state invalid counter drop; }
+  chain translate { type nat hook postrouting priority srcnat; policy accept; ip saddr 192.0.2.1 masquerade; }
+}";
 
 /// A node that only forwards, and its pod.
 #[derive(Debug)]
@@ -87,6 +95,15 @@ impl Plain {
         )
     }
 
+    /// Has every packet's connection tracked and looked up for translation, as it is wherever kube-proxy runs, without a
+    /// rule that would match.
+    ///
+    /// # Errors
+    /// `nft` failed.
+    pub fn track(&self) -> anyhow::Result<()> {
+        feed(self.node.command("nft").args(["-f", "-"]), TRACKED)
+    }
+
     /// Makes it `pods` routes beside the measured pod's. They all lead to that one's link: a packet does not pay for links.
     ///
     /// # Errors
@@ -101,18 +118,13 @@ impl Plain {
         batch(&self.node, &lines)
     }
 
-    /// The pod.
+    /// The namespace that forwards, the pod behind it, and the link in front.
     #[must_use]
-    pub fn pod(&self) -> End<'_> {
-        End {
+    pub fn path(&self) -> (&Netns, End<'_>, String) {
+        let pod = End {
             netns: &self.pod,
             address: self.address,
-        }
-    }
-
-    /// The namespace that forwards.
-    #[must_use]
-    pub fn node(&self) -> &Netns {
-        &self.node
+        };
+        (&self.node, pod, "eth1".to_owned())
     }
 }

@@ -9,6 +9,7 @@ use e2e::aftermath::{as_before, eventually};
 use e2e::cluster::{DAEMON_PATIENCE, Member};
 use e2e::mock::Cloud;
 use e2e::netns::snapshot::Snapshot;
+use e2e::netns::{Netns, output};
 use e2e::node::pod::Pod;
 use serde_json::Value;
 
@@ -178,11 +179,27 @@ impl<'a> Stand<'a> {
         Ok(())
     }
 
+    /// The node's namespace, the pod that is measured and its ENI's link, under a layout.
+    ///
+    /// # Errors
+    /// As [`Stand::lay`]; or nobody has looked at the pods yet.
+    pub fn path(&mut self, layout: Layout) -> anyhow::Result<(&Netns, End<'_>, String)> {
+        self.lay(layout)?;
+        let pod = self.pods.last().context("no pod")?;
+        let host_pod = self.host_pods.last().context("no pod")?;
+        let end = End {
+            netns: &pod.netns,
+            address: pod.address,
+        };
+        let link = format!("eth{}", host_pod.table - 1);
+        Ok((self.member.node.netns(), end, link))
+    }
+
     /// Gives the node a layout; nothing is done if it has it.
     ///
     /// # Errors
     /// It cannot be laid, or `berthd` has not mended everything.
-    pub fn lay(&mut self, layout: Layout) -> anyhow::Result<()> {
+    fn lay(&mut self, layout: Layout) -> anyhow::Result<()> {
         if self.laid == layout {
             return Ok(());
         }
@@ -192,7 +209,7 @@ impl<'a> Stand<'a> {
                 node.pause_daemon()?;
                 // before anything is done that may fail: going back takes away what is there
                 self.laid = layout;
-                e2e::netns::output(
+                output(
                     node.netns()
                         .command("nft")
                         .args(["delete", "table", "ip", "berth"]),
@@ -210,32 +227,5 @@ impl<'a> Stand<'a> {
                 as_before(node, berth, MENDED)
             }
         }
-    }
-
-    /// The pod that is measured.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn pod(&self) -> anyhow::Result<End<'_>> {
-        let pod = self.pods.last().context("no pod")?;
-        Ok(End {
-            netns: &pod.netns,
-            address: pod.address,
-        })
-    }
-
-    /// The measured pod's ENI's link.
-    ///
-    /// # Errors
-    /// Nobody has looked at the layout.
-    pub fn eni_link(&self) -> anyhow::Result<String> {
-        let pod = self.host_pods.last().context("no pod")?;
-        Ok(format!("eth{}", pod.table - 1))
-    }
-
-    /// The node's namespace.
-    #[must_use]
-    pub fn netns(&self) -> &e2e::netns::Netns {
-        self.member.node.netns()
     }
 }

@@ -60,7 +60,9 @@ pub fn tables(record: &Record, form: Form) -> String {
 }
 
 fn times(record: &Record, row: &Row) -> Vec<String> {
-    let ms = |us: f64| format!("{:.2}", us / 1e3);
+    // to ten nanoseconds for what takes microseconds, such as a packet
+    let digits = |us: f64| if us < 100.0 { 5 } else { 2 };
+    let ms = |us: f64| format!("{:.*}", digits(us), us / 1e3);
     let floor = record.p50_us(&row.name, FLOOR, row.pods);
     let ratio = floor.map_or_else(String::new, |floor| format!("{:.2}", row.p50_us / floor));
     let (name, variant) = (row.name.clone(), row.variant.clone());

@@ -56,7 +56,8 @@ const FULL: Extent = Extent {
 };
 const QUICK: Extent = Extent {
     pods: &[8],
-    rounds: 1,
+    // so that each layout is also laid after the other
+    rounds: 2,
     flood: Duration::from_millis(50),
     answers: 20,
 };

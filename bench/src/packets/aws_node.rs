@@ -84,7 +84,7 @@ fn clear_rules(node: &Netns) -> anyhow::Result<()> {
     }
     batch(
         node,
-        "rule add priority 32766 lookup main\nrule add priority 32767 lookup default\n",
+        "rule add priority 32766 protocol kernel lookup main\nrule add priority 32767 protocol kernel lookup default\n",
     )
 }
 

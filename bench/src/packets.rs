@@ -51,7 +51,7 @@ struct Extent {
 const FULL: Extent = Extent {
     pods: &[110, 250, 500],
     rounds: 5,
-    flood: Duration::from_millis(700),
+    flood: Duration::from_millis(500),
     answers: 400,
 };
 const QUICK: Extent = Extent {

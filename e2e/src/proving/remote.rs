@@ -1,14 +1,16 @@
 //! A node's daemon handled from another process: one word on a unix socket, one answer, `ok` or what went wrong.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
+use berth_cni::contract::{ALIVE_WITHIN, heartbeat_path};
 
 use crate::cluster::DAEMON_PATIENCE;
 use crate::node::Node;
@@ -73,7 +75,14 @@ fn answer(node: &Node, mut caller: UnixStream) -> anyhow::Result<()> {
 /// Does one thing; what there is to say about it.
 fn perform(node: &Node, what: &str) -> anyhow::Result<String> {
     match what {
-        "stop" => node.kill_daemon()?,
+        "stop" => {
+            node.kill_daemon()?;
+            // as if it had been away for longer than STATUS has patience
+            let alive = File::options()
+                .write(true)
+                .open(heartbeat_path(&node.socket()))?;
+            alive.set_modified(SystemTime::now() - 2 * ALIVE_WITHIN)?;
+        }
         "start" => node.start_daemon(DAEMON_PATIENCE)?,
         "pause" => node.pause_daemon()?,
         "resume" => node.resume_daemon()?,

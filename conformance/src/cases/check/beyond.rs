@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::telling::inside;
-use crate::case::{Verdict, skip, wrong};
+use crate::case::{Verdict, expect, skip, wrong};
 use crate::pod::Pod;
 use crate::world::World;
+use crate::world::traces::{has_link, soon};
 
 /// The other end of links that the suite makes in sandboxes.
 const PEER: &str = "cnfpeer0";
@@ -56,8 +57,11 @@ pub(super) fn later_mac(world: &World<'_>) -> Verdict {
     let Some(at) = inside(&result, pod.ifname()) else {
         return skip("its result has no interface in the sandbox");
     };
+    let neighbours = pod.netns.ip(&["neigh", "show", "dev", pod.ifname()])?;
     pod.netns
         .ip(&["link", "set", "dev", pod.ifname(), "address", MAC])?;
+    // the kernel drops them with the old address, which is that plugin's to mend
+    make_routes(&pod, "", &neighbours)?;
     result["interfaces"][at]["mac"] = json!(MAC);
     world.run(&world.call_after("CHECK", &result)?)?.silent()
 }
@@ -85,6 +89,10 @@ pub(super) fn impostor(world: &World<'_>) -> Verdict {
     let (routes, neighbours) = (show(&["-4", "route"])?, show(&["neigh"])?);
     let check = world.call_after("CHECK", &result)?;
     world.del(&result)?;
+    soon(|| {
+        let is_there = has_link(&pod.netns, pod.ifname())?;
+        expect(!is_there, || "DEL leaves the interface".to_owned())
+    })?;
     make_link(&pod, result["interfaces"][at]["mac"].as_str())?;
     make_addresses(&pod, &result)?;
     make_routes(&pod, &routes, &neighbours)?;
@@ -122,7 +130,7 @@ fn make_routes(pod: &Pod, routes: &str, neighbours: &str) -> anyhow::Result<()> 
     }
     let permanent = neighbours
         .lines()
-        .filter_map(|line| line.strip_suffix("PERMANENT "));
+        .filter_map(|line| line.trim_end().strip_suffix("PERMANENT"));
     for neighbour in permanent {
         let words: Vec<&str> = neighbour.split_whitespace().collect();
         let tail = ["dev", pod.ifname(), "nud", "permanent"];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::case::Verdict;
+use crate::case::{Mode, Verdict};
 use crate::world::World;
 use crate::world::traces::pause;
 
@@ -66,14 +66,17 @@ pub(super) fn args_malformed(world: &World<'_>) -> Verdict {
 }
 
 pub(super) fn daemon_away(world: &World<'_>) -> Verdict {
+    // an interface that others made goes with the sandbox, and what the plugin put on it does too
     let pod = world.pod()?;
-    let before = world.traces_in_use(Some(&pod))?;
+    let is_made = world.mode() == Mode::Creating;
+    let pod = is_made.then_some(&*pod);
+    let before = world.traces_in_use(pod)?;
     let result = world.add()?;
     let away = world.stop_daemon()?;
     let answer = world.run(&world.call_after("DEL", &result)?)?;
     away.mend()?;
     answer.silent()?;
-    before.are_back(world, Some(&pod))
+    before.are_back(world, pod)
 }
 
 /// It comes to itself while the plugin may be waiting for it: a plugin that gave up fails in order, and is asked again.

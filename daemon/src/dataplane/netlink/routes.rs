@@ -190,6 +190,8 @@ impl Netlink {
         );
         match found {
             Err(error) if is(&error, Errno::ENOENT) => Ok(Vec::new()),
+            // the kernel refuses to look for routes through a link that is gone
+            Err(error) if oif.is_some() && is(&error, Errno::ENODEV) => Ok(Vec::new()),
             found => found,
         }
     }

@@ -40,12 +40,13 @@ fn run(bench: &mut Bench) -> anyhow::Result<()> {
         return Ok(());
     }
     let (pods, starts) = if bench.quick { (30, 2) } else { (PODS, STARTS) };
+    let settled = settled(bench);
     let cluster = Cluster::launch(cloud()?, INSTANCE_TYPE, 1)?;
     let member = cluster.members.first().context("no node")?;
     let alone = Alone::on(&member.node)?;
     bench.progress.set_message("daemon: idle");
     member.node.start_daemon(DAEMON_PATIENCE)?;
-    thread::sleep(SETTLED);
+    thread::sleep(settled);
     idle(bench, member, "berthd", 0)?;
     bench.progress.set_message(format!("daemon: {pods} pods"));
     let mut added = Vec::new();
@@ -53,7 +54,7 @@ fn run(bench: &mut Bench) -> anyhow::Result<()> {
         added.extend(add(&alone, member)?);
     }
     member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
-    thread::sleep(SETTLED);
+    thread::sleep(settled);
     let grown = idle(bench, member, "berthd, which added them", pods)?;
     let mut times = Vec::new();
     for number in 0..starts {
@@ -63,11 +64,11 @@ fn run(bench: &mut Bench) -> anyhow::Result<()> {
         times.push(restart(&alone, member)?);
         member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
         if number == 0 {
-            thread::sleep(SETTLED);
+            thread::sleep(settled);
             calls(bench, pods, &cluster.cloud().journal()[before..]);
         }
     }
-    thread::sleep(SETTLED);
+    thread::sleep(settled);
     let restarted = idle(bench, member, "berthd, which found them", pods)?;
     bench
         .record
@@ -79,6 +80,15 @@ fn run(bench: &mut Bench) -> anyhow::Result<()> {
     added
         .into_iter()
         .try_for_each(|pod| alone.del(pod).map(drop))
+}
+
+/// How long this run waits where a start or an idle daemon is looked at.
+fn settled(bench: &Bench) -> Duration {
+    if bench.quick {
+        Duration::from_secs(1)
+    } else {
+        SETTLED
+    }
 }
 
 /// Calls as slow as EC2's: a start that waits for one shows it.
@@ -115,7 +125,7 @@ fn add(alone: &Alone<'_>, member: &Member) -> anyhow::Result<Vec<Pod>> {
 fn idle(bench: &mut Bench, member: &Member, variant: &str, pods: u32) -> anyhow::Result<f64> {
     let pid = member.node.daemon_pid()?;
     let (before, begun) = (cpu(pid)?, Instant::now());
-    thread::sleep(SETTLED);
+    thread::sleep(settled(bench));
     let (after, passed) = (cpu(pid)?, begun.elapsed());
     let share = after.saturating_sub(before).as_secs_f64() / passed.as_secs_f64();
     let memory = memory(pid)?;

@@ -89,7 +89,11 @@ mod tests {
         assert_eq!(after(90, denied, 1.0), 300 * SECOND);
         let numbers: Vec<f64> = (0..100).map(|_| random()).collect();
         assert!(numbers.iter().all(|number| (0.0..=1.0).contains(number)));
-        assert!(numbers.iter().any(|number| (number - numbers[0]).abs() > 1e-9));
+        assert!(
+            numbers
+                .iter()
+                .any(|number| (number - numbers[0]).abs() > 1e-9)
+        );
     }
 
     #[test]

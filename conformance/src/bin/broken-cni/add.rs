@@ -62,6 +62,8 @@ fn attach(call: &Call) -> Result<Value, Failure> {
     let is_made = there.is_none();
     if is_made {
         make_room(call, &state, &netns)?;
+    } else {
+        take_back(call, &state, &netns)?;
     }
     let given = ipam::give(call, &state)?;
     let host = is_made.then(|| call.key.host_ifname());
@@ -92,6 +94,17 @@ fn attach(call: &Call) -> Result<Value, Failure> {
         mtu,
     }
     .document(prev))
+}
+
+/// What a killed ADD of this attachment has put on the interface that an earlier plugin made.
+fn take_back(call: &Call, state: &State, netns: &Netns) -> Result<(), Failure> {
+    match state.get(&call.key) {
+        Some(left) if !left.is_whole => {
+            del::release(state, &left, Some(netns))?;
+            ipam::forward(call, "DEL")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Nothing of that name may be there, unless a killed ADD of this attachment left it.

@@ -1,5 +1,5 @@
 //! What `make bench` measures, and against what. A section measures one subject, its variants interleaved, and adds to
-//! the [`Bench`]: times as rows, everything else as figures, and the ratios that are goals. Nothing here is a test: no
+//! the [`section::Bench`]: times as rows, everything else as figures, and the ratios that are goals. Nothing here is a test: no
 //! time is asserted.
 
 pub mod add;

@@ -1,4 +1,4 @@
-//! The cases by group. A file of a group is a table of [`Case`]s ([`cases!`]) and their functions, named alike.
+//! The cases by group. A file of a group is a table of [`Case`]s (`cases!`) and their functions, named alike.
 
 /// A group's table `CASES`: for each function its level, assertions, sources, versions and modes, and its rule.
 macro_rules! cases {

@@ -2,7 +2,7 @@
 //!
 //! ADD in order, each plugin with the result of the one before; DEL in reverse with the cached result. A list that
 //! failed leaves no cache; CHECK, GC and STATUS are in `upkeep`. Like libcni it cleans nothing up by itself: the caller calls DEL after a failed ADD, as
-//! containerd and CRI-O do, and removes the sandbox's namespace ([`crate::node`] does both).
+//! containerd and CRI-O do, and removes the sandbox's namespace (the node of the `e2e` package does both).
 
 pub mod attachment;
 pub mod cache;

@@ -55,25 +55,19 @@ impl Pods {
         let ifname = &desired.ifname;
         let inside = pod.link_by_name(ifname);
         if let Some(inside) = inside.map_err(refused("ip link show", ifname))? {
-            // Its peer's index leads to ours even if ours bears another name by now.
-            let link = match inside.peer {
-                Some(peer) => self.host.link_by_index(peer.index),
-                None => Ok(None),
-            };
-            let link = link.map_err(refused("ip link show", ifname))?;
-            let Some(link) = link.filter(|link| is_of(link, desired)) else {
-                return Err(exists(ifname));
-            };
-            if !is_peer_of(&self.host, &link, inside.index, netns)? {
-                return Err(exists(ifname));
+            match self.far_end(desired, &inside, netns)? {
+                Some(link) if link.group != REAPER_GROUP && link.alias.is_some() => {
+                    return Ok(Some((link, inside)));
+                }
+                // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived. Or cut
+                // off before it had its alias: nothing but the link itself is there yet.
+                Some(link) => gone_is_fine(self.host.delete_link(link.index))
+                    .map(drop)
+                    .map_err(refused("ip link delete", &link.name))?,
+                // The reaper was at it, between two questions.
+                None if is_gone(pod, &inside)? => {}
+                None => return Err(exists(ifname)),
             }
-            if link.group != REAPER_GROUP && link.alias.is_some() {
-                return Ok(Some((link, inside)));
-            }
-            // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived. Or cut off
-            // before it had its alias: nothing but the link itself is there yet.
-            gone_is_fine(self.host.delete_link(link.index))
-                .map_err(refused("ip link delete", &link.name))?;
         }
         let name = &desired.host_ifname;
         let named = self.host.link_by_name(name);
@@ -81,6 +75,26 @@ impl Pods {
             self.evict(&named)?;
         }
         Ok(None)
+    }
+
+    /// The other end of `inside`, if that is this attachment's. Its peer's index leads to it even if it bears another name
+    /// by now.
+    fn far_end(
+        &self,
+        desired: &PodDesired,
+        inside: &Link,
+        netns: &OwnedFd,
+    ) -> Result<Option<Link>, DataplaneError> {
+        let Some(peer) = inside.peer else {
+            return Ok(None);
+        };
+        let link = self.host.link_by_index(peer.index);
+        let link = link.map_err(refused("ip link show", &inside.name))?;
+        let Some(link) = link.filter(|link| is_of(link, desired)) else {
+            return Ok(None);
+        };
+        let is_its = is_peer_of(&self.host, &link, inside.index, netns)?;
+        Ok(is_its.then_some(link))
     }
 
     /// Makes the veth, with its owner's name on it; `None` if one of its ends' names is taken.
@@ -255,6 +269,13 @@ fn towards(link: &Link, mac: Mac, mtu: u32, group: Option<u32>) -> LinkChange {
 /// is made of the alias.
 fn is_of(link: &Link, desired: &PodDesired) -> bool {
     link.has_alias(&desired.alias) || link.alias.is_none() && link.mac == Some(desired.host_mac)
+}
+
+/// Whether a link that was there has gone from the pod.
+fn is_gone(pod: &Netlink, link: &Link) -> Result<bool, DataplaneError> {
+    let now = pod.link_by_name(&link.name);
+    let now = now.map_err(refused("ip link show", &link.name))?;
+    Ok(now.is_none_or(|now| now.index != link.index))
 }
 
 fn exists(ifname: &str) -> DataplaneError {

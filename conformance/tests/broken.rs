@@ -16,7 +16,7 @@ use serde_json::Value;
 const PLUGIN: &str = env!("CARGO_BIN_EXE_broken-cni");
 const SUITE: &str = env!("CARGO_BIN_EXE_conformance");
 /// Runs at once: much of a case is waiting for the kernel.
-const WORKERS: usize = 4;
+const WORKERS: usize = 6;
 
 /// One line of `broken-cni --rules`.
 struct Rule {

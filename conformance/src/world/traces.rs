@@ -11,7 +11,7 @@ use crate::pod::Pod;
 
 /// How long what a DEL started may take to end: a plugin's daemon may delete links after the answer, and the kernel takes
 /// namespaces apart on its own time.
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(6);
 
 /// How many differences are quoted.
 const QUOTED: usize = 4;

@@ -96,14 +96,15 @@ fn attach(call: &Call) -> Result<Value, Failure> {
     .document(prev))
 }
 
-/// What a killed ADD of this attachment has put on the interface that an earlier plugin made.
+/// What an ADD of this attachment that was killed, at its very end perhaps, has put on the interface that an earlier
+/// plugin made.
 fn take_back(call: &Call, state: &State, netns: &Netns) -> Result<(), Failure> {
     match state.get(&call.key) {
-        Some(left) if !left.is_whole => {
+        Some(left) => {
             del::release(state, &left, Some(netns))?;
             ipam::forward(call, "DEL")
         }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

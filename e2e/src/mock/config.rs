@@ -23,7 +23,7 @@ pub struct CloudConfig {
     pub fabric: bool,
     /// How long calls take.
     pub latency: Latency,
-    /// From AttachNetworkInterface's answer until the link is in the machine.
+    /// From AttachNetworkInterface's effect, half-way through the call, until the link is in the machine.
     pub attach_delay: Duration,
     /// From DetachNetworkInterface's answer until the link is gone and the ENI is `available`.
     pub detach_delay: Duration,

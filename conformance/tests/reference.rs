@@ -44,7 +44,14 @@ fn try_plugin(plugin: &str, conf: &str, description: &str, mode: &str) -> anyhow
         .output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{plugin}:\n{printed}\n{said}");
+    // what failed, and the sums: the report has them last
+    let from = printed.find("\nFAIL").unwrap_or_default();
+    ensure!(
+        output.status.success(),
+        "{said}\n{plugin}: {}{}",
+        output.status,
+        &printed[from..]
+    );
     Ok(())
 }
 

@@ -28,8 +28,12 @@ fn records() -> Vec<Record> {
 }
 
 fn report(format: Format) -> String {
+    report_on(format, &records())
+}
+
+fn report_on(format: Format, records: &[Record]) -> String {
     let mut out = Vec::new();
-    write(format, "plugin", &records(), &mut out).unwrap();
+    write(format, "plugin", records, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -43,6 +47,19 @@ fn text_ends_with_the_sums_and_quotes_what_was_wrong() {
         "1 distinct cases, 4 runs, 1 failed as expected"
     );
     assert!(text.contains("0.4.0 creating: it <said>"), "{text}");
+    let mut records = records();
+    let passed = |case| Record {
+        case,
+        ..records[0].clone()
+    };
+    let others: Vec<Record> = catalog::cases()[1..9].iter().copied().map(passed).collect();
+    records.extend(others);
+    let text = report_on(Format::Text, &records);
+    let at = |what: &str| text.find(what).unwrap();
+    assert!(
+        at("FAIL ") > at(&records.last().unwrap().case.id()),
+        "{text}"
+    );
     assert!(text.contains("1.1.0 creating: no daemon"), "{text}");
 }
 

@@ -1,4 +1,5 @@
-//! Text: a line for each case, below it what was wrong in which run, at the end the sums.
+//! Text: a line for each case, below it what was wrong in which run, at the end the sums. What failed stands last, where a
+//! reader looks first and a log that is cut still has it.
 
 use std::io::{self, Write};
 
@@ -9,9 +10,10 @@ pub(super) fn write(plugin: &str, records: &[Record], out: &mut impl Write) -> i
     let mut records: Vec<&Record> = records.iter().collect();
     // runs of one case together, whatever they were planned by
     records.sort_by_key(|record| (record.case.group, record.case.name));
-    let cases: Vec<&[&Record]> = records
+    let mut cases: Vec<&[&Record]> = records
         .chunk_by(|one, next| std::ptr::eq(one.case, next.case))
         .collect();
+    cases.sort_by_key(|runs| runs.iter().any(|run| run.outcome == Outcome::Failed));
     writeln!(out, "{plugin}")?;
     for runs in &cases {
         write_case(runs, out)?;

@@ -15,6 +15,12 @@ use crate::world::traces::pause;
 
 /// As many pods as kubelet may start on a node that comes up.
 const CROWD: usize = 50;
+/// What each container has for itself.
+const ALONE: [(&str, &str); 3] = [
+    ("ips", "address"),
+    ("interfaces", "mac"),
+    ("interfaces", "name"),
+];
 /// "Try again later" (CNI specification, "Error"): a pool that grows under the crowd may say so.
 const TRY_AGAIN: &str = "\"code\":11";
 /// How long a runtime tries again.
@@ -24,11 +30,7 @@ pub(super) fn fifty_at_once(world: &World<'_>) -> Verdict {
     let held = held(world)?;
     let pods = pods(world, CROWD)?;
     let results = all(&pods, |pod| add(world, pod)?.result())?;
-    for (list, member) in [
-        ("ips", "address"),
-        ("interfaces", "mac"),
-        ("interfaces", "name"),
-    ] {
+    for (list, member) in ALONE {
         distinct(&results, list, member)?;
     }
     let pairs: Vec<_> = pods.iter().zip(&results).collect();
@@ -95,13 +97,11 @@ fn all<T: Sync, R: Send>(
     })
 }
 
-/// What the results list must differ, but for the pod's own interface, which has the same name everywhere.
+/// What the results list must differ, but for the pods' own interface, which has the same name everywhere, and what all
+/// of them share, such as a bridge: whose address may still change while its first ports come.
 fn distinct(results: &[Value], list: &str, member: &str) -> Verdict {
     let mut seen = BTreeSet::new();
-    for entry in results
-        .iter()
-        .flat_map(|result| result[list].as_array().into_iter().flatten())
-    {
+    for entry in results.iter().flat_map(|result| entries(result, list)) {
         let is_inside = entry["sandbox"]
             .as_str()
             .is_some_and(|path| !path.is_empty());
@@ -111,9 +111,7 @@ fn distinct(results: &[Value], list: &str, member: &str) -> Verdict {
         else {
             continue;
         };
-        // a bridge is in every result
-        let is_shared =
-            list == "interfaces" && !is_inside && results.iter().all(|result| lists(result, value));
+        let is_shared = !is_inside && is_in_each(results, &entry["name"]);
         if !is_shared && !seen.insert(value) {
             return wrong(format!("two containers have the {member} {value}"));
         }
@@ -121,9 +119,60 @@ fn distinct(results: &[Value], list: &str, member: &str) -> Verdict {
     Ok(())
 }
 
-fn lists(result: &Value, value: &str) -> bool {
-    let interfaces = result["interfaces"].as_array().into_iter().flatten();
-    interfaces
-        .into_iter()
-        .any(|interface| interface["name"] == value || interface["mac"] == value)
+/// Whether each result has an interface of that name.
+fn is_in_each(results: &[Value], name: &Value) -> bool {
+    let has = |result| entries(result, "interfaces").any(|interface| interface["name"] == *name);
+    name.is_string() && results.iter().all(has)
+}
+
+fn entries<'r>(result: &'r Value, list: &str) -> impl Iterator<Item = &'r Value> {
+    result[list].as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn result(bridge_mac: &str, veth: [&str; 2], address: &str) -> Value {
+        json!({
+            "interfaces": [
+                {"name": "br0", "mac": bridge_mac},
+                {"name": veth[0], "mac": veth[1]},
+                {"name": "eth0", "mac": format!("{}:00", veth[1]), "sandbox": "/run/netns/a"},
+            ],
+            "ips": [{"address": address, "interface": 2}],
+        })
+    }
+
+    #[test]
+    fn containers_may_share_a_bridge_and_nothing_else() {
+        let first = result("02:01", ["veth1", "02:11"], "10.0.0.1/24");
+        // a bridge takes the lowest address of its ports until it is given one: not all ADDs see the same
+        let others = [
+            result("02:02", ["veth2", "02:12"], "10.0.0.2/24"),
+            result("02:01", ["veth3", "02:13"], "10.0.0.3/24"),
+        ];
+        let all = [std::slice::from_ref(&first), &others[..]].concat();
+        for (list, member) in ALONE {
+            distinct(&all, list, member).unwrap();
+        }
+        for (twin, member) in [
+            (result("02:01", ["veth1", "02:14"], "10.0.0.4/24"), "name"),
+            (result("02:01", ["veth4", "02:11"], "10.0.0.4/24"), "mac"),
+            (
+                result("02:01", ["veth4", "02:14"], "10.0.0.1/24"),
+                "address",
+            ),
+        ] {
+            let all = [first.clone(), others[0].clone(), twin];
+            let found = ALONE
+                .iter()
+                .filter(|(list, member)| distinct(&all, list, member).is_err());
+            let found: Vec<&str> = found.map(|(_, member)| *member).collect();
+            assert_eq!(found, [member]);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ struct Run {
     #[arg(long)]
     plugin: PathBuf,
     /// Its configuration: a plugin's own (.conf), or a list (.conflist) with an entry whose type is the binary's name. The
-    /// plugins before it in a list make its prevResult. `@dir@` in a text becomes a directory of the session
+    /// plugins before it in a list make its prevResult. `@dir@` in a text becomes a directory of the case
     #[arg(long)]
     conf: PathBuf,
     /// A further list in which the plugin stands, for the cases of the group `chain`; may be repeated
@@ -72,9 +73,14 @@ struct Run {
     /// Known failures, as JSON: [{"case", "reason", "versions"?, "modes"?}]. One that passes is an error
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
-    /// Run the plugin in this network namespace instead of a new one for each case
-    #[arg(long, value_name = "NETNS")]
-    host: Option<PathBuf>,
+    /// Run the plugin in this network namespace instead of a new one for each case. Repeated, cases are tried at once, one
+    /// in each; `@host@` in a text of the configuration or of the description becomes the namespace's name
+    #[arg(long = "host", value_name = "NETNS")]
+    hosts: Vec<PathBuf>,
+    /// How many cases to try at once, each in a namespace of its own. Only for plugins that keep nothing but what the
+    /// configuration puts below `@dir@`
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "hosts")]
+    jobs: NonZeroUsize,
     /// Stop at the first failure
     #[arg(long)]
     fail_fast: bool,
@@ -175,7 +181,8 @@ impl Run {
             versions,
             modes,
             expected: expected.unwrap_or_default(),
-            host: self.host.clone(),
+            hosts: self.hosts.clone(),
+            jobs: self.jobs,
             fail_fast: self.fail_fast,
         })
     }

@@ -232,6 +232,16 @@ fn permitted() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Copies the program at `from` to `to`. By another process: were it written here, a child that another thread starts
+/// meanwhile would have it open for writing for a moment, and nobody could execute it.
+///
+/// # Errors
+/// It cannot be copied.
+pub fn install(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut install = Command::new("install");
+    output(install.args(["-m", "0755"]).args([from, to])).map(drop)
+}
+
 /// Runs `command` to its end and returns its stdout; a failure carries the command line and its stderr.
 ///
 /// # Errors

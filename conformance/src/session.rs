@@ -1,13 +1,15 @@
-//! A session: which cases are run in which versions and modes, one world after another, and what came of each.
+//! A session: which cases are run in which versions and modes, and what came of each.
 
-use std::path::PathBuf;
+mod places;
 
-use anyhow::{Context, ensure};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
 
 use crate::case::{Case, Finding, Level, Mode, Modes, Versions};
 use crate::expectation::Expectations;
 use crate::netns::Netns;
-use crate::pod::LABEL;
 use crate::runtime::conflist::Version;
 use crate::subject::Subject;
 use crate::world::World;
@@ -27,8 +29,10 @@ pub struct Session {
     pub modes: Vec<Mode>,
     /// Known failures.
     pub expected: Expectations,
-    /// The namespace in which the plugin is run; `None` is a new one for each case.
-    pub host: Option<PathBuf>,
+    /// The namespaces in which the plugin is run, one case at a time in each; none is a new one for each case.
+    pub hosts: Vec<PathBuf>,
+    /// How many cases are tried at once, each in a new namespace. Where there are hosts, as many as those.
+    pub jobs: NonZeroUsize,
     /// Whether the first failure ends it.
     pub fail_fast: bool,
 }
@@ -143,36 +147,9 @@ impl Session {
         }
     }
 
-    /// Runs what is planned and hands each record to `told` as soon as it is there.
-    ///
-    /// # Errors
-    /// No directory can be made for the session.
-    pub fn run(
-        &self,
-        planned: &[Planned],
-        mut told: impl FnMut(&Record),
-    ) -> anyhow::Result<Vec<Record>> {
-        let dir = tempfile::tempdir().context("cannot make a directory for the session")?;
-        let mut records = Vec::with_capacity(planned.len());
-        for one in planned {
-            let record = self.record(one, self.try_one(one, dir.path()));
-            told(&record);
-            let is_last = self.fail_fast && record.outcome == Outcome::Failed;
-            records.push(record);
-            if is_last {
-                break;
-            }
-        }
-        Ok(records)
-    }
-
-    fn try_one(&self, planned: &Planned, dir: &std::path::Path) -> Result<(), Finding> {
-        let host = match &self.host {
-            Some(path) => Netns::at(path.clone())?,
-            None => Netns::unique(LABEL)?,
-        };
-        let world = World::new(&self.subject, planned.version, planned.mode, host, dir);
-        (planned.case.run)(&world)
+    fn try_one(&self, subject: &Subject, planned: &Planned, host: Netns, dir: &Path) -> Record {
+        let world = World::new(subject, planned.version, planned.mode, host, dir);
+        self.record(planned, (planned.case.run)(&world))
     }
 
     fn record(&self, planned: &Planned, verdict: Result<(), Finding>) -> Record {

@@ -14,8 +14,12 @@ use crate::netns::Netns;
 use crate::pod::LABEL;
 use crate::runtime::conflist::{Conflist, Version};
 
-/// In texts of a configuration and of a description's commands: the directory of the session, for plugins that keep files.
+/// In texts of a configuration and of a description's commands: a directory of the case, for plugins
+/// that keep files.
 pub const DIR: &str = "@dir@";
+
+/// In the same texts: the name of the host's namespace, where the session is given hosts.
+pub const HOST: &str = "@host@";
 
 /// A plugin and all that the suite needs to know of it.
 #[derive(Clone, Debug)]
@@ -79,6 +83,19 @@ impl Description {
         let text =
             fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
+    }
+
+    /// Each word of each command.
+    fn commands_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let daemon = self.daemon.iter_mut().flat_map(|daemon| {
+            [
+                &mut daemon.stop,
+                &mut daemon.start,
+                &mut daemon.pause,
+                &mut daemon.resume,
+            ]
+        });
+        daemon.chain(self.held.as_mut()).flatten()
     }
 }
 
@@ -197,6 +214,23 @@ impl Subject {
             .is_some_and(|versions| versions.contains(&version))
     }
 
+    /// The same plugin on the host whose namespace has that `name`.
+    #[must_use]
+    pub fn on_host(&self, name: &str) -> Self {
+        let on = |value: &Value| replaced(value, HOST, name);
+        let mut subject = self.clone();
+        for value in subject.entry.values_mut() {
+            *value = on(value);
+        }
+        for list in subject.before.iter_mut().chain(&mut subject.lists) {
+            *list = on(list);
+        }
+        for word in subject.description.commands_mut() {
+            *word = word.replace(HOST, name);
+        }
+        subject
+    }
+
     /// Where it stands in `list`.
     #[must_use]
     pub fn mode_in(&self, list: &Value) -> Mode {
@@ -259,13 +293,19 @@ fn position(list: &Value, binary: &Path) -> Option<usize> {
 
 /// `value` with `dir` in the place of [`DIR`] in each text.
 fn placed(value: &Value, dir: &Path) -> Value {
+    replaced(value, DIR, &dir.display().to_string())
+}
+
+/// `value` with `text` in the place of `mark` in each text.
+fn replaced(value: &Value, mark: &str, text: &str) -> Value {
+    let deeper = |value: &Value| replaced(value, mark, text);
     match value {
-        Value::String(text) => text.replace(DIR, &dir.display().to_string()).into(),
-        Value::Array(items) => items.iter().map(|item| placed(item, dir)).collect(),
+        Value::String(words) => words.replace(mark, text).into(),
+        Value::Array(items) => items.iter().map(deeper).collect(),
         Value::Object(members) => {
             let members = members
                 .iter()
-                .map(|(key, value)| (key.clone(), placed(value, dir)));
+                .map(|(key, value)| (key.clone(), deeper(value)));
             Value::Object(members.collect())
         }
         other => other.clone(),

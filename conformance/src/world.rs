@@ -8,6 +8,7 @@ pub mod traces;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
@@ -93,7 +94,7 @@ impl<'a> World<'a> {
         &self.host
     }
 
-    /// The directory of the session.
+    /// The directory of the case.
     #[must_use]
     pub fn dir(&self) -> &Path {
         self.dir
@@ -275,12 +276,13 @@ impl<'a> World<'a> {
         Ok(lines)
     }
 
-    /// Runs a command of the description on the host, with the session's directory put in.
+    /// Runs a command of the description on the host, with the case's directory put in.
     fn told(&self, command: &[String]) -> anyhow::Result<String> {
         let dir = self.dir.to_string_lossy();
         let placed: Vec<String> = command.iter().map(|part| part.replace(DIR, &dir)).collect();
         let (program, args) = placed.split_first().context("an empty command")?;
-        output(self.host.command(program).args(args))
+        self.host
+            .run(|| output(Command::new(program).args(args)))?
     }
 
     fn owe(&self, call: &Call) {

@@ -12,6 +12,8 @@ use conformance::netns::require_netns;
 const PLUGINS: &str = "/usr/lib/cni";
 /// The newest version that Debian 12's speak.
 const VERSION: &str = "1.0.0";
+/// Cases at once: much of one is waiting for the kernel.
+const JOBS: &str = "6";
 
 fn try_plugin(plugin: &str, conf: &str, description: &str, mode: &str) -> anyhow::Result<()> {
     let binary = Path::new(PLUGINS).join(plugin);
@@ -41,6 +43,7 @@ fn try_plugin(plugin: &str, conf: &str, description: &str, mode: &str) -> anyhow
         .arg("--expect")
         .arg(data.join(format!("{plugin}.expected.json")))
         .args(["--cni-version", VERSION, "--mode", mode])
+        .args(["--jobs", JOBS])
         .output()?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::case::Source::{CriO, Libcni, Ours, Spec};
 use crate::case::Versions::{Each, Once};
 use crate::case::{Finding, Verdict, expect};
+use crate::netns::install;
 use crate::world::World;
 
 cases! {
@@ -126,9 +127,7 @@ fn without_privileges(world: &World<'_>) -> Verdict {
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))
         .context("cannot open it to all")?;
     let copy = dir.path().join("plugin");
-    fs::copy(&world.subject().binary, &copy).context("cannot copy the plugin")?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))
-        .context("cannot make the copy executable")?;
+    install(&world.subject().binary, &copy).context("cannot copy the plugin")?;
     answer(world, &Call::bare(&copy, "VERSION").as_nobody()).map(drop)
 }
 

@@ -72,7 +72,7 @@ impl Snapshot {
         sections.extend(ruleset::sections(&ruleset));
         if ruleset::has_xtables(&ruleset) {
             // nft's JSON names an xtables match or target but not its arguments
-            let saved = output(&mut netns.command("iptables-save"))?;
+            let saved = netns.run(|| output(&mut Command::new("iptables-save")))??;
             sections.insert("iptables-save".to_owned(), ruleset::iptables_lines(&saved));
         }
         Ok(Self { sections })

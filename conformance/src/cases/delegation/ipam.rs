@@ -1,7 +1,6 @@
 //! The suite's IPAM plugin: a script in a directory of its own, with what it answers and how it was called beside it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::case::{Finding, skip, wrong};
+use crate::netns::install;
 use crate::world::World;
 
 const NAME: &str = "conformance-ipam";
@@ -57,9 +57,9 @@ impl Ipam {
         };
         fs::create_dir_all(&ipam.dir).context("the IPAM plugin's directory")?;
         ipam.forget()?;
-        fs::write(ipam.program(), SCRIPT).context("the IPAM plugin")?;
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(ipam.program(), executable).context("the IPAM plugin's mode")?;
+        let script = ipam.dir.join("script");
+        fs::write(&script, SCRIPT).context("the IPAM plugin")?;
+        install(&script, &ipam.program()).context("the IPAM plugin")?;
         ipam.answers(
             "ADD",
             &json!({

@@ -3,6 +3,7 @@
 //! of the case.
 
 mod daemon;
+mod killed;
 mod looks;
 pub mod traces;
 
@@ -281,8 +282,7 @@ impl<'a> World<'a> {
         let dir = self.dir.to_string_lossy();
         let placed: Vec<String> = command.iter().map(|part| part.replace(DIR, &dir)).collect();
         let (program, args) = placed.split_first().context("an empty command")?;
-        self.host
-            .run(|| output(Command::new(program).args(args)))?
+        self.host.run(|| output(Command::new(program).args(args)))?
     }
 
     fn owe(&self, call: &Call) {

@@ -1,14 +1,16 @@
-//! A proving ground: berth on a node of the mock cloud, set up so that the conformance suite, which knows nothing of
-//! berth, can be pointed at it.
+//! A proving ground: berth on nodes of the mock cloud, set up so that the conformance suite, which knows nothing of
+//! berth, can be pointed at them.
 //!
-//! The suite is told where the plugin is, which lists it stands in, in which namespace to run it, and by which commands
-//! its daemon is stopped and paused; those reach the node through [`remote`].
+//! The suite is told where the plugin is, which lists it stands in, in which namespaces to run it, and by which commands
+//! the daemons are stopped and paused; those reach the nodes through [`remote`].
 
 pub mod remote;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -23,18 +25,25 @@ use crate::node::{NETWORK, Node};
 /// 8 ENIs with 30 addresses each: room for a case that attaches fifty pods at once.
 const INSTANCE_TYPE: &str = "m5.4xlarge";
 
+/// Cases at once: each needs a node for itself, since it looks at all of it and may stop its daemon.
+const NODES: usize = 4;
+
+/// What stands for a node's name in what the suite is given.
+const HOST: &str = "@host@";
+
 /// The suite's program.
 const CONFORMANCE: &str = "conformance";
 
-/// One node with its daemon, and the files that the suite is given. Its drop ends all of it.
+/// The nodes with their daemons, and the files that the suite is given, on the first of them. Its drop ends all of it.
 #[derive(Debug)]
 pub struct Ground {
-    remote: Remote,
+    /// For each node.
+    remotes: Vec<Remote>,
     cluster: Cluster,
 }
 
 impl Ground {
-    /// Launches the node and starts its daemon. `program` is the one that [`remote::tell`] is called by: `program tell
+    /// Launches the nodes and starts their daemons. `program` is the one that [`remote::tell`] is called by: `program tell
     /// SOCKET WHAT`.
     ///
     /// # Errors
@@ -46,25 +55,22 @@ impl Ground {
         };
         // Cases come so fast that addresses which rest would need more ENIs than a node has.
         let settings = [("IP_COOLDOWN_PERIOD", "0")];
-        let cluster = Cluster::launch_with(config, INSTANCE_TYPE, 1, &settings)?;
-        let member = only(&cluster)?;
-        member.node.use_portmap_once()?;
+        let cluster = Cluster::launch_with(config, INSTANCE_TYPE, NODES, &settings)?;
+        for member in &cluster.members {
+            member.node.use_portmap_once()?;
+        }
         cluster.start_daemons()?;
-        member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
-        let remote = Remote::listen(&socket(&member.node))?;
-        write(&member.node, "first.conflist", &first(&member.node))?;
-        write(
-            &member.node,
-            "alone.conflist",
-            &list(json!([berth(&member.node)])),
-        )?;
-        write(&member.node, "behind.conflist", &behind(&member.node))?;
-        write(
-            &member.node,
-            "description.json",
-            &description(&member.node, program),
-        )?;
-        Ok(Self { remote, cluster })
+        let mut remotes = Vec::new();
+        for member in &cluster.members {
+            member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+            remotes.push(Remote::listen(&socket(&member.node))?);
+        }
+        let node = &first_of(&cluster)?.node;
+        write(node, "first.conflist", &first(node))?;
+        write(node, "alone.conflist", &list(json!([berth(node)])))?;
+        write(node, "behind.conflist", &behind(node))?;
+        write(node, "description.json", &description(node, program))?;
+        Ok(Self { remotes, cluster })
     }
 
     /// Runs the suite with `arguments` besides its own and returns its exit status.
@@ -72,7 +78,7 @@ impl Ground {
     /// # Errors
     /// It cannot be started.
     pub fn run(&self, arguments: &[String]) -> anyhow::Result<i32> {
-        let node = &only(&self.cluster)?.node;
+        let node = &first_of(&self.cluster)?.node;
         let file = |name: &str| node.dir().join(name);
         let mut command = Command::new(find(CONFORMANCE)?);
         command
@@ -87,16 +93,26 @@ impl Ground {
             .arg(file("behind.conflist"))
             .arg("--description")
             .arg(file("description.json"))
-            .arg("--host")
-            .arg(Path::new(NETNS_DIR).join(node.netns().name()))
             .args(arguments);
+        for member in &self.cluster.members {
+            let host = Path::new(NETNS_DIR).join(member.node.netns().name());
+            command.arg("--host").arg(host);
+        }
         let mut suite = command.spawn().context("cannot start the suite")?;
-        let status = self.remote.serve(node, &mut suite)?;
+        let ended = AtomicBool::new(false);
+        let status = thread::scope(|scope| {
+            for (remote, member) in self.remotes.iter().zip(&self.cluster.members) {
+                scope.spawn(|| remote.serve(&member.node, &ended));
+            }
+            let status = suite.wait();
+            ended.store(true, Ordering::Relaxed);
+            status
+        })?;
         Ok(status.code().unwrap_or(1))
     }
 }
 
-fn only(cluster: &Cluster) -> anyhow::Result<&Member> {
+fn first_of(cluster: &Cluster) -> anyhow::Result<&Member> {
     cluster.members.first().context("a node")
 }
 
@@ -106,8 +122,9 @@ fn socket(node: &Node) -> PathBuf {
 
 fn write(node: &Node, name: &str, document: &Value) -> anyhow::Result<()> {
     let path = node.dir().join(name);
-    fs::write(&path, document.to_string())
-        .with_context(|| format!("cannot write {}", path.display()))
+    // each node's files lie in a directory that has its name
+    let text = document.to_string().replace(node.netns().name(), HOST);
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn list(plugins: Value) -> Value {

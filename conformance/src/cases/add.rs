@@ -4,9 +4,6 @@
 pub(super) mod earlier;
 pub(super) mod refusals;
 
-use std::thread;
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::case::Source::{Libcni, Ours, Plugins, Spec};
@@ -102,11 +99,10 @@ fn again_after_del(world: &World<'_>) -> Verdict {
 }
 
 fn killed_and_repeated(world: &World<'_>) -> Verdict {
+    let [moments, _] = world.moments()?;
     let held = world.held().ok();
-    for delay in [0, 1, 2, 4, 8] {
-        let add = world.start(&world.call("ADD")?)?;
-        thread::sleep(Duration::from_millis(delay));
-        add.kill().map_err(anyhow::Error::from)?;
+    for moment in moments.into_iter().step_by(2) {
+        world.kill_after(moment, &world.call("ADD")?)?;
         world.run(&world.call("DEL")?)?.silent()?;
         let result = world.add()?;
         world.del(&result)?;

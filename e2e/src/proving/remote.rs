@@ -1,11 +1,11 @@
 //! A node's daemon handled from another process: one word on a unix socket, one answer, `ok` or what went wrong.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -39,21 +39,17 @@ impl Remote {
         Ok(Self { listener })
     }
 
-    /// Does for `node` what callers ask until `suite` has ended.
-    ///
-    /// # Errors
-    /// Those of the system; what a caller asks for in vain is the caller's.
-    pub fn serve(&self, node: &Node, suite: &mut Child) -> anyhow::Result<ExitStatus> {
-        loop {
-            match self.listener.accept() {
-                Ok((caller, _)) => answer(node, caller)?,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if let Some(status) = suite.try_wait()? {
-                        return Ok(status);
-                    }
-                    thread::sleep(LOOK_AGAIN);
-                }
-                Err(error) => return Err(error.into()),
+    /// Does for `node` what callers ask until the suite has `ended`.
+    pub fn serve(&self, node: &Node, ended: &AtomicBool) {
+        while !ended.load(Ordering::Relaxed) {
+            let answered = self
+                .listener
+                .accept()
+                .map_err(anyhow::Error::from)
+                .and_then(|(caller, _)| answer(node, caller));
+            // nobody calls, or one did not say what: it hears no answer, and that is a finding of its own
+            if answered.is_err() {
+                thread::sleep(LOOK_AGAIN);
             }
         }
     }

@@ -113,14 +113,14 @@ fn make_room(call: &Call, state: &State, netns: &Netns) -> Result<(), Failure> {
     let ifname = call.key.ifname.as_str();
     let left = state.get(&call.key);
     if let Some(left) = &left {
-        let is_there = netns.run(|| ip::link(ifname))?.is_some();
+        let is_there = is_inside(netns, ifname)?;
         if left.is_whole && is_there && !broken("add-twice") {
             return Err(Failure::new(101, format!("{ifname} already exists")));
         }
         del::release(state, left, None)?;
         ipam::forward(call, "DEL")?;
     }
-    if netns.run(|| ip::link(ifname))?.is_none() {
+    if !is_inside(netns, ifname)? {
         return Ok(());
     }
     if broken("add-takes-over") {
@@ -146,19 +146,20 @@ fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failu
     let mut ifname = call.key.ifname.as_str();
     if broken("add-exists-ok") || broken("ifname-replaced") {
         // else nothing of that name is there by now
-        match netns.run(|| ip::link(ifname))? {
-            Some(_) if broken("add-exists-ok") => return Ok(()),
-            Some(_) => ifname = "other0",
-            None => {}
+        match is_inside(netns, ifname)? {
+            true if broken("add-exists-ok") => return Ok(()),
+            true => ifname = "other0",
+            false => {}
         }
     }
-    ip(&[
-        "link", "add", "name", &host, "address", &host_mac, "mtu", &mtu, "type", "veth", "peer",
-        "name", ifname, "address", &pod_mac, "mtu", &mtu, "netns", &path,
-    ])?;
-    let (mut outside, mut inside) = (Vec::new(), Vec::new());
-    inside.push(format!("link set dev {ifname} up"));
-    outside.push(format!("link set dev {host} up"));
+    let mut outside = vec![
+        format!(
+            "link add name {host} address {host_mac} mtu {mtu} type veth \
+                peer name {ifname} address {pod_mac} mtu {mtu} netns {path}"
+        ),
+        format!("link set dev {host} up"),
+    ];
+    let mut inside = vec![format!("link set dev {ifname} up")];
     for entry in &given.ips {
         let address = entry["address"].as_str().unwrap_or_default();
         let gateway = entry["gateway"].as_str().unwrap_or_default();
@@ -177,37 +178,35 @@ fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failu
         }
     }
     ip::batch(&outside)?;
-    netns.run(|| ip::batch(&inside))?;
-    given
-        .routes
-        .iter()
-        .try_for_each(|route| netns.run(|| add_route(route, ifname)))
+    netns.run(|| {
+        inside.extend(given.routes.iter().filter_map(|route| line(route, ifname)));
+        ip::batch(&inside)
+    })
 }
 
-/// A route; a default one that is there is left alone.
-fn add_route(route: &Value, ifname: &str) -> Result<(), Failure> {
+/// What adds a route; a default one that is there is left alone.
+fn line(route: &Value, ifname: &str) -> Option<String> {
     let text = |key: &str| route[key].as_str().unwrap_or_default();
     let (dst, gw) = (text("dst"), text("gw"));
-    let family = if dst.contains(':') { "-6" } else { "-4" };
-    let is_default = dst.ends_with("/0");
-    if is_default && !broken("route-exists-fails") {
-        let there = ip::json(&[family, "route", "show", "default"])?;
-        if !there.is_empty() {
-            return Ok(());
-        }
+    if dst.ends_with("/0") && !broken("route-exists-fails") && ip::has_default_like(dst) {
+        return None;
     }
-    let mut args = vec![family, "route", "add", dst];
-    if !gw.is_empty() {
-        args.extend(["via", gw]);
-    }
-    args.extend(["dev", ifname]);
-    ip(&args).map(drop)
+    let via = if gw.is_empty() {
+        String::new()
+    } else {
+        format!(" via {gw}")
+    };
+    Some(format!("route add {dst}{via} dev {ifname}"))
+}
+
+fn is_inside(netns: &Netns, ifname: &str) -> Result<bool, Failure> {
+    netns.run(|| Ok(ip::is_there(ifname)))
 }
 
 /// Puts the addresses on the interface that an earlier plugin made.
 fn address(call: &Call, given: &Given, netns: &Netns) -> Result<(), Failure> {
     let ifname = call.key.ifname.as_str();
-    if netns.run(|| ip::link(ifname))?.is_none() {
+    if !is_inside(netns, ifname)? {
         return Err(Failure::new(
             7,
             format!("{ifname} of prevResult is not in CNI_NETNS"),

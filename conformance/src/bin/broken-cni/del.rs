@@ -117,7 +117,7 @@ fn clumsy(call: &Call, netns: Option<&Netns>) -> Result<(), Failure> {
     let (Some(netns), ifname) = (netns, call.key.ifname.as_str()) else {
         return Ok(());
     };
-    if netns.run(|| ip::link(ifname))?.is_none() {
+    if !netns.run(|| Ok(ip::is_there(ifname)))? {
         return Ok(());
     }
     if broken("del-by-ifname") || broken("own-netns-after") || broken("own-netns-allowed") {
@@ -133,7 +133,7 @@ fn clumsy(call: &Call, netns: Option<&Netns>) -> Result<(), Failure> {
 pub fn release(state: &State, record: &Record, netns: Option<&Netns>) -> Result<(), Failure> {
     match &record.host {
         Some(host) => {
-            if broken("del-gone-fails") && ip::link(host)?.is_none() {
+            if broken("del-gone-fails") && !ip::is_there(host) {
                 return Err(Failure::new(101, format!("{host} is gone")));
             }
             if !broken("del-keeps-link") {

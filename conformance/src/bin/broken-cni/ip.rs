@@ -1,8 +1,10 @@
 //! `ip`, run in the thread's namespace, without anything of the environment.
 
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use nix::net::if_::if_nametoindex;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -71,10 +73,37 @@ pub fn link(name: &str) -> Result<Option<Value>, Failure> {
         .find(|link| link["ifname"] == name))
 }
 
+/// Whether there is a link `name`: by one system call, which is asked more often than anything else.
+pub fn is_there(name: &str) -> bool {
+    if_nametoindex(name).is_ok()
+}
+
+/// Whether there is a default route of the family of `dst`, in the files where the kernel lists routes.
+pub fn has_default_like(dst: &str) -> bool {
+    let list = |file: &str| {
+        fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default()
+    };
+    if dst.contains(':') {
+        // destination, its length, and so on; the kernel's own that refuse everything are on lo
+        let is_default = |line: &str| line.starts_with(&"0".repeat(32)) && !line.ends_with(" lo");
+        list("ipv6_route").lines().any(is_default)
+    } else {
+        // Iface Destination Gateway Flags RefCnt Use Metric Mask
+        let is_default = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(1) == Some(&"00000000") && fields.get(7) == Some(&"00000000")
+        };
+        list("route").lines().any(is_default)
+    }
+}
+
 /// Deletes the link `name`; none being there is fine.
 pub fn delete(name: &str) -> Result<(), Failure> {
+    if !is_there(name) {
+        return Ok(());
+    }
     match ip(&["link", "del", "dev", name]) {
-        Err(error) if link(name)?.is_some() => Err(error),
+        Err(error) if is_there(name) => Err(error),
         _ => Ok(()),
     }
 }

@@ -1,31 +1,22 @@
-//! SIGKILL in the middle of a call, which is how a runtime's patience ends.
-
-use std::time::Duration;
+//! SIGKILL in the middle of a call.
 
 use crate::case::Verdict;
 use crate::world::World;
-use crate::world::traces::pause;
-
-/// After how many milliseconds: at the start, in the middle of what takes some, and near the end.
-const DELAYS: [u64; 8] = [0, 1, 3, 6, 10, 20, 40, 300];
 
 pub(super) fn killed_add(world: &World<'_>) -> Verdict {
     let pod = world.pod()?;
-    let before = world.traces_in_use(Some(&pod))?;
+    let [moments, _] = world.moments()?;
+    let before = world.traces(Some(&pod))?;
     let add = world.call("ADD")?;
     let forgetful = world.call("DEL")?.unset("prevResult");
-    for delay in DELAYS {
-        let running = world.start(&add)?;
-        pause(Duration::from_millis(delay));
-        running.kill().map_err(anyhow::Error::from)?;
+    for moment in &moments {
+        world.kill_after(*moment, &add)?;
         world.run(&forgetful)?.silent()?;
     }
     before.are_back(world, Some(&pod))?;
     // killed, and added again without a DEL between: it converges, or says so and a DEL clears the way
-    for delay in [2, 8, 25] {
-        let running = world.start(&add)?;
-        pause(Duration::from_millis(delay));
-        running.kill().map_err(anyhow::Error::from)?;
+    for moment in moments.iter().skip(1).step_by(2) {
+        world.kill_after(*moment, &add)?;
         let answer = world.run(&add)?;
         if !answer.succeeded() {
             answer.failure()?;
@@ -39,12 +30,11 @@ pub(super) fn killed_add(world: &World<'_>) -> Verdict {
 
 pub(super) fn killed_del(world: &World<'_>) -> Verdict {
     let pod = world.pod()?;
-    let before = world.traces_in_use(Some(&pod))?;
-    for delay in DELAYS {
+    let [_, moments] = world.moments()?;
+    let before = world.traces(Some(&pod))?;
+    for moment in moments {
         let result = world.add()?;
-        let running = world.start(&world.call_after("DEL", &result)?)?;
-        pause(Duration::from_millis(delay));
-        running.kill().map_err(anyhow::Error::from)?;
+        world.kill_after(moment, &world.call_after("DEL", &result)?)?;
         world.del(&result)?;
     }
     before.are_back(world, Some(&pod))

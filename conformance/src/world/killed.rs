@@ -1,0 +1,36 @@
+//! Calls that are cut short by SIGKILL, which is how a runtime's patience ends: at moments spread over the time that such
+//! a call takes here and now, so that they fall into its middle on a slow machine as on a fast one.
+
+use std::time::Duration;
+
+use super::World;
+use super::traces::pause;
+use crate::call::Call;
+use crate::case::Finding;
+
+/// When, in eighths of the time that the call takes: at its start, in the middle, near the end, and behind it.
+const EIGHTHS: [u32; 8] = [0, 1, 2, 3, 4, 6, 8, 12];
+
+impl World<'_> {
+    /// Moments in an ADD and in a DEL of the first sandbox, after one of each that was left to end.
+    ///
+    /// # Errors
+    /// One of them failed.
+    pub fn moments(&self) -> Result<[Vec<Duration>; 2], Finding> {
+        let add = self.run(&self.call("ADD")?)?;
+        let del = self.run(&self.call_after("DEL", &add.result()?)?)?;
+        del.success()?;
+        let spread = |took: Duration| EIGHTHS.map(|part| took * part / 8).to_vec();
+        Ok([spread(add.elapsed), spread(del.elapsed)])
+    }
+
+    /// Starts the call, and kills it a moment later.
+    ///
+    /// # Errors
+    /// It cannot be started or killed.
+    pub fn kill_after(&self, moment: Duration, call: &Call) -> anyhow::Result<()> {
+        let running = self.start(call)?;
+        pause(moment);
+        Ok(running.kill()?)
+    }
+}

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process;
 use std::sync::Arc;
 use std::sync::mpsc as handover;
 use std::thread;
@@ -253,13 +254,16 @@ fn spawn<T: Send + 'static, W: FnOnce()>(
     open: impl FnOnce() -> io::Result<(W, T)> + Send + 'static,
 ) -> Result<T, DataplaneError> {
     let (ready, readied) = handover::channel();
-    let body = move || match open() {
-        Ok((work, known)) => {
-            // Whoever started it waits for this.
-            let _ = ready.send(Ok(known));
-            work();
+    let body = move || {
+        let _vital = Vital;
+        match open() {
+            Ok((work, known)) => {
+                // Whoever started it waits for this.
+                let _ = ready.send(Ok(known));
+                work();
+            }
+            Err(error) => drop(ready.send(Err(error))),
         }
-        Err(error) => drop(ready.send(Err(error))),
     };
     let started = thread::Builder::new().name(name.to_owned()).spawn(body);
     started
@@ -268,6 +272,18 @@ fn spawn<T: Send + 'static, W: FnOnce()>(
             readied.recv().map_err(died).flatten()
         })
         .map_err(refused("start the thread", name))
+}
+
+/// Ends the daemon when its thread panics, which is a bug. Without the worker each ADD would fail until somebody looks;
+/// so whoever supervises the daemon starts it again, and the checkpoint has the state.
+struct Vital;
+
+impl Drop for Vital {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            process::abort();
+        }
+    }
 }
 
 /// The same for work that waits: it gets a runtime, and what `open` opens inside of that.
@@ -291,37 +307,57 @@ where
 
 fn serve_pods(pods: &Pods, requests: &handover::Receiver<PodRequest>) {
     while let Ok(request) = requests.recv() {
-        // An answer that nobody waits for any more is no reason to stop: its effect is undone by a later request.
-        match request {
-            PodRequest::Apply(_, _, answer) if answer.is_closed() => {}
-            PodRequest::Apply(desired, netns, answer) => {
+        match pods.home.regain() {
+            Ok(()) => request.carry_out(pods),
+            Err(error) => {
+                tracing::error!(%error, "the thread that wires pods is in a pod's network namespace");
+                request.refuse(error);
+            }
+        }
+    }
+}
+
+impl PodRequest {
+    // An answer that nobody waits for any more is no reason to stop: its effect is undone by a later request.
+    fn carry_out(self, pods: &Pods) {
+        match self {
+            Self::Apply(_, _, answer) if answer.is_closed() => {}
+            Self::Apply(desired, netns, answer) => {
                 let _ = answer.send(pods.apply(&desired, &netns));
             }
-            PodRequest::Remove(pod, netns, answer) => {
+            Self::Remove(pod, netns, answer) => {
                 let _ = answer.send(pods.remove(&pod, netns.as_deref()));
             }
-            PodRequest::Observe(answer) => {
+            Self::Observe(answer) => {
                 let _ = answer.send(pods.observe());
             }
-            PodRequest::ObserveOne(desired, host_ifindex, netns, answer) => {
+            Self::ObserveOne(desired, host_ifindex, netns, answer) => {
                 let observed = pods.observe_attachment(&desired, host_ifindex, &netns);
                 let _ = answer.send(observed);
             }
-            PodRequest::WithoutLink(asked, answer) => {
+            Self::WithoutLink(asked, answer) => {
                 let _ = answer.send(pods.without_link(asked));
             }
-            PodRequest::RemoveAwsNode(link, answer) => {
+            Self::RemoveAwsNode(link, answer) => {
                 let _ = answer.send(pods.remove_aws_node(&link));
             }
-            PodRequest::Mend(standing, answer) => {
+            Self::Mend(standing, answer) => {
                 let _ = answer.send(pods.mend(&standing));
             }
         }
-        if pods.home.is_lost() {
-            tracing::error!(
-                "the thread that wires pods cannot leave a pod's network namespace, it ends"
-            );
-            return;
+    }
+
+    /// Answers that it is not done.
+    fn refuse(self, error: DataplaneError) {
+        match self {
+            Self::Apply(_, _, answer) => drop(answer.send(Err(error))),
+            Self::Remove(_, _, answer) | Self::RemoveAwsNode(_, answer) => {
+                drop(answer.send(Err(error)));
+            }
+            Self::Observe(answer) => drop(answer.send(Err(error))),
+            Self::ObserveOne(_, _, _, answer) => drop(answer.send(Err(error))),
+            Self::WithoutLink(_, answer) => drop(answer.send(Err(error))),
+            Self::Mend(_, answer) => drop(answer.send(Err(error.into()))),
         }
     }
 }
@@ -338,3 +374,6 @@ async fn serve_node(mut node: Node, mut requests: mpsc::UnboundedReceiver<NodeRe
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

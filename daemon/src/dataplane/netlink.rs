@@ -226,18 +226,37 @@ impl Home {
     pub(super) fn open_in(&self, netns: &OwnedFd) -> Result<Netlink, DataplaneError> {
         let refused = |source| DataplaneError::Netns { source };
         setns(netns, CloneFlags::CLONE_NEWNET).map_err(|errno| refused(errno.into()))?;
+        self.lost.set(true);
         let opened = Netlink::open();
-        if let Err(errno) = setns(&self.own, CloneFlags::CLONE_NEWNET) {
-            self.lost.set(true);
-            return Err(refused(errno.into()));
-        }
+        self.regain()?;
         opened.map_err(refused)
     }
 
-    /// Whether the way back failed, which only a kernel without memory does: what this thread did from now on would
-    /// happen in a pod.
-    pub(super) fn is_lost(&self) -> bool {
-        self.lost.get()
+    /// Brings the thread back from a pod that it could not leave, which only a kernel without memory does to it. What the
+    /// thread did before that would happen in the pod.
+    pub(super) fn regain(&self) -> Result<(), DataplaneError> {
+        if self.lost.get() {
+            let back = setns(&self.own, CloneFlags::CLONE_NEWNET);
+            let refused = refused("nsenter --net", "the node's network namespace");
+            back.map_err(|errno| refused(errno.into()))?;
+            self.lost.set(false);
+        }
+        Ok(())
+    }
+
+    /// One whose way back leads nowhere.
+    #[cfg(test)]
+    pub(super) fn open_without_return() -> io::Result<Self> {
+        Ok(Self {
+            own: File::open("/dev/null")?,
+            lost: Cell::new(false),
+        })
+    }
+
+    /// Mends [`Self::open_without_return`]: the way back leads to `own`.
+    #[cfg(test)]
+    pub(super) fn set_return(&mut self, own: File) {
+        self.own = own;
     }
 }
 

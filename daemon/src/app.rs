@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use berth_cni::contract::heartbeat_path;
 use ec2::Ec2;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{error, info, warn};
 
 use crate::actor::{Handle, Persisted, Ports, STOP_WITHIN, Start};
@@ -16,7 +17,7 @@ use crate::conflist;
 use crate::degraded::Degraded;
 use crate::heartbeat::beat;
 use crate::http;
-use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, refuse_beside_aws_node};
+use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, OWNER_ENDS_WITHIN, refuse_beside_aws_node};
 use crate::metrics::{CountedStore, Metrics};
 use crate::server::{BindError, Listener};
 use crate::settings::{HttpSettings, Settings};
@@ -78,15 +79,20 @@ pub async fn run(
     metrics: Metrics,
     stop: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
-    let _lock = Lock::acquire(&settings.checkpoint)?;
-    refuse_beside_aws_node(Path::new(AWS_NODE_SOCKET))?;
+    let mut stop = pin!(stop);
+    let Some(_lock) = own(&settings.checkpoint, stop.as_mut()).await? else {
+        return Ok(());
+    };
     let state = found(&settings.checkpoint)?;
     let store = StoreHandle::start(CountedStore::new(
         FileStore::open(&settings.checkpoint)?,
         metrics.clone(),
     ));
-    let listener = Listener::bind(&settings.socket)?;
     let tombstones = Tombstones::open(&settings.tombstones)?;
+    let boot_id = read("/proc/sys/kernel/random/boot_id")?;
+    let token_seed = token_seed()?;
+    // The last step that can fail: who finds a daemon listening finds one that stays.
+    let listener = Listener::bind(&settings.socket)?;
     let heartbeat = heartbeat_path(&settings.socket);
     let heart = tokio::spawn(async move { beat(&heartbeat).await });
     for warning in &settings.warnings {
@@ -103,16 +109,10 @@ pub async fn run(
         store,
         metrics: metrics.clone(),
         state,
-        boot_id: read("/proc/sys/kernel/random/boot_id")?,
-        token_seed: token_seed()?,
+        boot_id,
+        token_seed,
     };
-    let (actor, handle) = start.actor();
-    let (alive, ended) = oneshot::channel::<()>();
-    let actor = tokio::spawn(async move {
-        // Dropped when the actor ends, however it ends.
-        let _alive = alive;
-        actor.run().await;
-    });
+    let (actor, ended, handle) = spawn(start);
     let service = Arc::new(handle.clone());
     let mut watchers = watchers(http, &handle, ec2, &metrics, &degraded);
     let seer = handle.clone();
@@ -127,7 +127,7 @@ pub async fn run(
     ));
     let stopped = async {
         tokio::select! {
-            () = stop => handle.stop(),
+            () = &mut stop => handle.stop(),
             _ = ended => {}
         }
     };
@@ -137,6 +137,30 @@ pub async fn run(
     drop(watchers);
     keeper.abort();
     Ok(actor.await?)
+}
+
+/// Makes this daemon the node's only one; nothing if it is told to stop before it is.
+async fn own(
+    checkpoint: &Path,
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<Option<Lock>, AppError> {
+    let lock = tokio::select! {
+        lock = Lock::acquire(checkpoint, OWNER_ENDS_WITHIN) => lock?,
+        () = stop => return Ok(None),
+    };
+    refuse_beside_aws_node(Path::new(AWS_NODE_SOCKET))?;
+    Ok(Some(lock))
+}
+
+/// Runs the actor; the second says that it has ended, however.
+fn spawn(start: Start) -> (JoinHandle<()>, oneshot::Receiver<()>, Handle) {
+    let (actor, handle) = start.actor();
+    let (alive, ended) = oneshot::channel::<()>();
+    let actor = tokio::spawn(async move {
+        let _alive = alive;
+        actor.run().await;
+    });
+    (actor, ended, handle)
 }
 
 /// What watches the node: HTTP, and who asks how full its subnet is. They end with what is returned.

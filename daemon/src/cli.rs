@@ -101,8 +101,9 @@ pub enum Command {
     /// Serve this node until SIGTERM
     ///
     /// Needs CAP_NET_ADMIN and CAP_SYS_ADMIN in the host's network namespace, EC2's instance metadata, and the
-    /// permissions of the policy AmazonEKS_CNI_Policy. Refuses to start beside another berthd or aws-node. Reads its
-    /// settings from the environment, see `berthd --help`. Pods keep their network while it does not run.
+    /// permissions of the policy AmazonEKS_CNI_Policy. Refuses to start beside aws-node, and beside another berthd that
+    /// has not ended within 12 s. Reads its settings from the environment, see `berthd --help`. Pods keep their network
+    /// while it does not run.
     Run,
     /// Show the state of this node's daemon
     ///

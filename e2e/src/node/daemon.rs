@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::Pid;
 
 /// How often a wait looks again.
@@ -56,7 +57,8 @@ impl Daemon {
         })
     }
 
-    /// Waits until `socket` accepts a connection.
+    /// Waits until it listens on `socket`. What another daemon had forked when it was killed may have its socket, too, until
+    /// the exec.
     ///
     /// # Errors
     /// The daemon ended, or `patience` passed; the end of its log is included.
@@ -66,7 +68,7 @@ impl Daemon {
         patience: Duration,
     ) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
-        while UnixStream::connect(socket).is_err() {
+        while !self.listens_on(socket) {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "berthd ended ({status}) before it listened:\n{}",
@@ -82,6 +84,15 @@ impl Daemon {
             thread::sleep(LOOK_AGAIN);
         }
         Ok(())
+    }
+
+    fn listens_on(&self, socket: &Path) -> bool {
+        let Ok(stream) = UnixStream::connect(socket) else {
+            return false;
+        };
+        // unix(7): that of who called listen(2)
+        let listener = getsockopt(&stream, PeerCredentials);
+        listener.is_ok_and(|listener| u32::try_from(listener.pid()) == Ok(self.pid()))
     }
 
     /// Its process id.

@@ -1,6 +1,7 @@
 //! SIGTERM in the middle of work: what kubelet does at each update of the DaemonSet.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use e2e::mock::{Fault, FaultKind, Outcome};
 use e2e::netns::snapshot::{Change, Snapshot};
 use e2e::node::Node;
 use e2e::node::pod::Pod;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::fixture::{
     M5_LARGE, PER_ENI, RESERVE, SOON, add_pods, answer, calls, config, del_pods, eventually, leg,
@@ -90,6 +92,30 @@ fn restart_among_adds(node: &Node, before: &Snapshot) -> anyhow::Result<Vec<anyh
             .collect();
         restarted.map(|()| added)
     })
+}
+
+/// A pod that is replaced by force still ends beside its successor.
+#[test]
+fn a_daemon_that_comes_too_early_waits_for_its_predecessors_end() -> anyhow::Result<()> {
+    let Some(cluster) = start(config("early"), M5_LARGE, 1, &[])? else {
+        return Ok(());
+    };
+    let node = &cluster.members[0].node;
+    node.stop_daemon(STOPPED)?;
+    let owned = File::open(node.checkpoint().with_added_extension("lock"))?;
+    let owned = Flock::lock(owned, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+    thread::scope(|scope| {
+        let started = scope.spawn(|| node.start_daemon(DAEMON_PATIENCE));
+        let waits = eventually("it waits", SOON, || {
+            let log = fs::read_to_string(node.log())?;
+            ensure!(log.contains("waiting for its end"), "{log}");
+            Ok(())
+        });
+        drop(owned);
+        waits.and(started.join().expect("a start panicked"))
+    })?;
+    node.add_pod("after", &[])?;
+    node.stop_daemon(STOPPED)
 }
 
 #[test]

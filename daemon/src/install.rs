@@ -19,7 +19,7 @@ pub use removal::{Uninstall, uninstall};
 
 use crate::conflist::{ConflistSettings, PLUGIN, PublishError, missing};
 use crate::lock::{LockError, refuse_beside_aws_node};
-use crate::replace::ReplaceError;
+use crate::replace::{ReplaceError, clear};
 use binary::Found;
 
 /// Why nothing, or not all, was installed or removed.
@@ -112,7 +112,10 @@ pub fn install(
     }
     let target = settings.bin_dir.join(PLUGIN);
     let done = match binary::look(&target)? {
-        Found::Ours(old) if binary::is_as(&target, &old, &content)? => "is up to date",
+        Found::Ours(old) if binary::is_as(&target, &old, &content)? => {
+            clear(&target)?;
+            "is up to date"
+        }
         Found::Ours(_) => {
             binary::put(&target, &content)?;
             "replaced"

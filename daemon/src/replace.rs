@@ -44,6 +44,22 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceErro
     }
 }
 
+/// Removes what a killed writer of `path` left beside it.
+///
+/// # Errors
+/// Those of unlink(2), but that there is nothing.
+pub fn clear(path: &Path) -> Result<(), ReplaceError> {
+    let temporary = temporary(path);
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|source| ReplaceError {
+            what: "remove",
+            path: temporary,
+            source,
+        }),
+    }
+}
+
 /// Makes what happened to the names in `dir` durable: without this a rename or a removal may be lost with the power.
 ///
 /// # Errors

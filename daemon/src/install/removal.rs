@@ -1,7 +1,7 @@
 //! Uninstalling: the list first, so that no new pod comes to a plugin that is about to go, then the plugin. What pods live
 //! on (links, routes, rules, ENIs, the checkpoint) stays, and is named.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::binary::{self, Found};
 use super::{InstallError, lock, say};
 use crate::conflist::{FILE, PLUGIN, PublishError, other_lists, read_ours};
 use crate::lock::answers;
-use crate::replace::{sync, temporary};
+use crate::replace::{clear, sync};
 
 /// What is where.
 #[derive(Clone, Debug)]
@@ -73,13 +73,7 @@ fn plugin(what: &Uninstall) -> Result<String, InstallError> {
 /// Removes a file and what a killed writer has left of it.
 fn removed(path: &Path) -> Result<String, InstallError> {
     std::fs::remove_file(path).map_err(InstallError::io("remove", path))?;
-    let left = temporary(path);
-    match std::fs::remove_file(&left) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(InstallError::io("remove", &left)(error));
-        }
-        _ => {}
-    }
+    clear(path)?;
     if let Some(dir) = path.parent() {
         sync(dir)?;
     }

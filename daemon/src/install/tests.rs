@@ -129,15 +129,19 @@ fn chained_plugins_that_are_missing_are_named() {
 }
 
 #[test]
-fn what_a_killed_installation_left_is_taken_over_and_a_running_one_respected() {
+fn what_a_killed_installation_left_goes_and_a_running_one_is_respected() {
     let host = host();
     let plugin = host.plugin("0.1.0");
-    fs::write(host.target().with_added_extension("tmp"), "half").unwrap();
+    let leave = || fs::write(host.target().with_added_extension("tmp"), "half").unwrap();
+    leave();
     let other = lock(&host.settings.bin_dir).unwrap();
     let error = host.install(&plugin).unwrap_err();
     assert!(matches!(error, InstallError::Busy { .. }), "{error}");
     drop(other);
-    host.install(&plugin).unwrap();
+    assert!(host.install(&plugin).unwrap().contains("installed"));
+    assert_eq!(host.files().len(), STRANGERS.len() + 1);
+    leave();
+    assert!(host.install(&plugin).unwrap().contains("up to date"));
     assert_eq!(host.files().len(), STRANGERS.len() + 1);
 }
 

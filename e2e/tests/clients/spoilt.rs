@@ -73,6 +73,7 @@ fn calls(node: &Node, subnet: &Value) -> Vec<Value> {
         json!({"call": "assign_ipv4_prefixes", "eni": eni, "count": 1}),
         json!({"call": "describe_network_interfaces", "attached_to": node.instance_id}),
         json!({"call": "describe_instance_type", "instance_type": "m5.large"}),
+        json!({"call": "describe_subnet", "subnet": subnet}),
         json!({"call": "create_network_interface", "subnet_id": subnet, "security_groups": [],
             "description": "d", "tags": {"k": "v"}, "secondary_addresses": 1, "client_token": "t-1"}),
     ]
@@ -93,14 +94,19 @@ fn check_error(error: &Value, status: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A result is of the form that was asked for.
-fn check_result(call: &Value, result: &Value) -> anyhow::Result<()> {
+/// A result is of the form that was asked for, and a subnet's free addresses of the subnet that was.
+fn check_result(call: &Value, result: &Value, told: &str) -> anyhow::Result<()> {
     let entries = result.as_array().map_or(0, Vec::len);
     match call["call"].as_str().unwrap_or_default() {
         "assign_private_ip_addresses" | "assign_ipv4_prefixes" => {
             ensure!(call["count"] == entries, "{call}: {result}");
         }
         "describe_instance_type" => ensure!(result["enis"].is_u64(), "{call}: {result}"),
+        "describe_subnet" => {
+            let subnet = call["subnet"].as_str().context("a subnet")?;
+            let id = format!("<subnetId>{subnet}</subnetId>");
+            ensure!(result.is_u64() && told.contains(&id), "{call}: {result}");
+        }
         "create_network_interface" => ensure!(is_eni(result), "{call}: {result}"),
         _ => {
             let enis = result.as_array().context("a list")?;
@@ -141,7 +147,7 @@ fn spoilt_answers_of_ec2_are_read_or_in_doubt() -> anyhow::Result<()> {
             relay.instead("", Answer { status, body });
             let reply = port.call(call).with_context(|| told.clone())?;
             let checked = match &reply["error"] {
-                Value::Null => check_result(call, &reply["ok"]),
+                Value::Null => check_result(call, &reply["ok"], &told),
                 error => check_error(error, status),
             };
             checked.with_context(|| format!("{call}, status {status}: {told}"))

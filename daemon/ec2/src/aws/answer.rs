@@ -234,6 +234,10 @@ pub(super) fn free_addresses(
         subject: subnet,
     };
     let answer = reader.there("subnetSet", answer)?;
+    let id = reader.text("subnetId", answer.subnet_id())?;
+    if id != subnet {
+        return Err(reader.wrong("subnetId", id));
+    }
     reader.number(
         "availableIpAddressCount",
         answer.available_ip_address_count(),

@@ -108,6 +108,7 @@ async fn perform(
             let shown = cloud.describe_network_interfaces(&with.describe()?).await?;
             shown.iter().map(answer::interface).collect()
         }
+        "describe_subnet" => json!(cloud.describe_subnet(with.text("subnet")?).await?),
         "describe_instance_type" => answer::limits(
             cloud
                 .describe_instance_type(with.text("instance_type")?)

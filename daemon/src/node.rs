@@ -1,7 +1,7 @@
 //! What the daemon knows about its node: who it is, what its type allows, where its ENIs live.
 
 use ec2::{Identity, InstanceLimits, MetadataInterface};
-use ipam::{Eni, EniId, EniState, Limits, Mac, Ownership, Timestamp};
+use ipam::{Eni, EniId, Limits, Mac, Timestamp};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -109,18 +109,8 @@ impl NodeFacts {
 
     /// The primary ENI as the pool has it.
     pub fn primary_eni(&self, now: Timestamp) -> Eni {
-        Eni {
-            id: EniId(self.primary.id.clone()),
-            mac: self.primary.mac,
-            device_index: 0,
-            primary_address: Some(self.primary.address),
-            subnet: Some(self.primary.subnet),
-            ownership: Ownership::Primary,
-            state: EniState::Ready { since: now },
-            attachment_id: None,
-            delete_on_termination: true,
-            learned: now,
-            missed: None,
-        }
+        let primary = &self.primary;
+        let id = EniId(primary.id.clone());
+        Eni::primary(id, primary.mac, primary.address, primary.subnet, now)
     }
 }

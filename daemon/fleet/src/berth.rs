@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ipam::sight::LOOK_EVERY;
 use ipam::{
-    Attachment, AttachmentKey, Demand, EniId, Event, History, Limits, PodInterface, Pool,
-    PoolSettings, Returning, Subnet, Timestamp, View,
+    Attachment, AttachmentKey, Demand, EniId, Event, History, Limits, Pool, PoolSettings,
+    Returning, Subnet, Timestamp, View,
 };
 
 use crate::node::{Input, Node, Output, PodId};
@@ -241,18 +241,8 @@ fn key(pod: PodId) -> AttachmentKey {
 
 fn attachment(pod: PodId, address: Ipv4Addr, eni: EniId, since: Timestamp) -> Attachment {
     Attachment {
-        key: key(pod),
-        pod: None,
         invocation: pod.to_string(),
-        interface: PodInterface::Created,
-        veth_prefix: None,
-        mtu: None,
-        netns: String::new(),
-        address,
-        eni,
-        since,
-        wall_nanos: 0,
         answered: true,
-        host_ifindex: None,
+        ..Attachment::bare(key(pod), address, eni, since)
     }
 }

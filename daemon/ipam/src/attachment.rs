@@ -85,6 +85,25 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// One whose interface berth makes, and of which no more is known than its address: not its pod, nor who asked.
+    pub fn bare(key: AttachmentKey, address: Ipv4Addr, eni: EniId, since: Timestamp) -> Self {
+        Self {
+            key,
+            pod: None,
+            invocation: String::new(),
+            interface: PodInterface::Created,
+            veth_prefix: None,
+            mtu: None,
+            netns: String::new(),
+            address,
+            eni,
+            since,
+            wall_nanos: 0,
+            answered: false,
+            host_ifindex: None,
+        }
+    }
+
     /// Whether it was found in the kernel without a state that names it. No plugin process is known for it then, and its
     /// network is an assumption.
     pub fn is_recovered(&self) -> bool {

@@ -83,6 +83,29 @@ pub struct Eni {
 }
 
 impl Eni {
+    /// The instance's first ENI, which has been there since its start.
+    pub fn primary(
+        id: EniId,
+        mac: Mac,
+        address: Ipv4Addr,
+        subnet: Ipv4Net,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            mac,
+            device_index: 0,
+            primary_address: Some(address),
+            subnet: Some(subnet),
+            ownership: Ownership::Primary,
+            state: EniState::Ready { since: now },
+            attachment_id: None,
+            delete_on_termination: true,
+            learned: now,
+            missed: None,
+        }
+    }
+
     /// Whether it is attached and set up, so that pods can live on it.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, EniState::Ready { .. }) && self.is_managed()

@@ -142,19 +142,10 @@ impl Actor {
         };
         warn!(attachment = %key, %address, eni = %eni, "live pod found in the kernel");
         let attachment = Attachment {
-            key,
-            pod: None,
-            invocation: String::new(),
-            interface: PodInterface::Created,
-            veth_prefix: None,
-            mtu: None,
-            netns: String::new(),
-            address,
-            eni,
-            since: now,
             wall_nanos: u64::try_from(self.ports.clock.wall().as_nanos()).unwrap_or(u64::MAX),
             answered: true,
             host_ifindex: Some(pod.ifindex),
+            ..Attachment::bare(key, address, eni, now)
         };
         self.note(Event::Recovered {
             attachment: Box::new(attachment),

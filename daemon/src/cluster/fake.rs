@@ -14,6 +14,23 @@ use super::{BoundName, BoundPod, Change, Changes, Cluster, ClusterError, Kind, L
 /// Between two bookmarks, as an API server sends them.
 const BOOKMARK: Duration = Duration::from_secs(60);
 
+/// A pod of the namespace `default` that has no address yet.
+pub fn pod(name: &str) -> BoundPod {
+    BoundPod {
+        name: called(name),
+        uid: format!("uid-{name}"),
+        addresses: Vec::new(),
+    }
+}
+
+/// Its name.
+pub fn called(name: &str) -> BoundName {
+    BoundName {
+        namespace: "default".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
 /// The fake; clones are handles to the same state.
 #[derive(Clone, Debug, Default)]
 pub struct FakeCluster(Arc<Mutex<State>>, watch::Sender<u64>);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use super::fake::FakeCluster;
+use super::fake::{FakeCluster, called, pod};
 use super::watch::{BELIEVED, GATHER};
 use super::*;
 use crate::degraded::Degraded;
@@ -72,21 +72,6 @@ impl Watched {
 
     fn is_degraded(&self) -> bool {
         !self.degraded.report().is_empty()
-    }
-}
-
-fn pod(name: &str) -> BoundPod {
-    BoundPod {
-        name: called(name),
-        uid: format!("uid-{name}"),
-        addresses: Vec::new(),
-    }
-}
-
-fn called(name: &str) -> BoundName {
-    BoundName {
-        namespace: "default".to_owned(),
-        name: name.to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 
 use berthd::dataplane::{Dataplane, KernelConfig, KernelDataplane, PodRemoval};
-use ipam::desired::{self, NodeDesired, PodDesired, PodInterface};
+use ipam::desired::{self, NodeDesired, PodDesired};
 use ipam::{
     Attachment, AttachmentKey, Eni, EniId, EniState, Mac, NetworkSettings, Ownership, PodName,
     Timestamp,
@@ -98,28 +98,19 @@ impl Node {
         address: Ipv4Addr,
     ) -> PodDesired {
         let eni = eni(device);
+        let key = AttachmentKey {
+            network: "aws-cni".into(),
+            container_id: format!("{}-{container}", self.test),
+            ifname: "eth0".into(),
+        };
         let attachment = Attachment {
-            key: AttachmentKey {
-                network: "aws-cni".into(),
-                container_id: format!("{}-{container}", self.test),
-                ifname: "eth0".into(),
-            },
             pod: Some(PodName {
                 namespace: "default".into(),
                 name: name.into(),
                 uid: None,
             }),
             invocation: "1".into(),
-            interface: PodInterface::Created,
-            veth_prefix: None,
-            mtu: None,
-            netns: String::new(),
-            address,
-            eni: eni.id.clone(),
-            since: Timestamp::default(),
-            wall_nanos: 0,
-            answered: false,
-            host_ifindex: None,
+            ..Attachment::bare(key, address, eni.id.clone(), Timestamp::default())
         };
         desired::pod(&attachment, &eni, &self.settings)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipam::action::{DescribedAttachment, DescribedEni};
 use ipam::address::PREFIX_ADDRESSES;
 use ipam::ownership::{DESCRIPTION_PREFIX, INSTANCE_TAG};
-use ipam::{Eni, EniId, EniState, Mac, Ownership, Timestamp};
+use ipam::{Eni, EniId, Mac, Timestamp};
 use ipnet::Ipv4Net;
 
 /// Longer than any Describe lies behind: what is gone for so long is forgotten.
@@ -207,18 +207,10 @@ impl Interface {
 
     /// As the node's first ENI, which is attached since its boot.
     pub fn as_primary(&self, now: Timestamp) -> Eni {
+        let id = self.id.clone();
         Eni {
-            id: self.id.clone(),
-            mac: self.mac,
-            device_index: 0,
-            primary_address: Some(self.primary_address),
-            subnet: Some(self.subnet),
-            ownership: Ownership::Primary,
-            state: EniState::Ready { since: now },
             attachment_id: Some(self.attachment_id()),
-            delete_on_termination: true,
-            learned: now,
-            missed: None,
+            ..Eni::primary(id, self.mac, self.primary_address, self.subnet, now)
         }
     }
 

@@ -6,10 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use fleet::node::{Input, Node, Output, PodId};
-use ipam::{
-    Action, Eni, EniState, Failure, FailureKind, IntentId, Limits, Outcome, Ownership, Timestamp,
-    Verb,
-};
+use ipam::{Action, Eni, Failure, FailureKind, IntentId, Limits, Outcome, Timestamp, Verb};
 use ipnet::Ipv4Net;
 
 use crate::cloud::{Cloud, primary_id};
@@ -259,17 +256,5 @@ fn is_about_limits(kind: FailureKind) -> bool {
 /// The primary ENI as the node finds it.
 fn primary(cloud: &Cloud, now: Timestamp) -> Eni {
     let eni = &cloud.enis[&primary_id()];
-    Eni {
-        id: primary_id(),
-        mac: eni.mac,
-        device_index: 0,
-        primary_address: Some(eni.primary),
-        subnet: Some(cloud.subnet),
-        ownership: Ownership::Primary,
-        state: EniState::Ready { since: now },
-        attachment_id: None,
-        delete_on_termination: true,
-        learned: now,
-        missed: None,
-    }
+    Eni::primary(primary_id(), eni.mac, eni.primary, cloud.subnet, now)
 }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::{Departures, Scene};
 use crate::address::{Address, AddressState, Block};
-use crate::attachment::{Attachment, AttachmentKey, PodInterface};
+use crate::attachment::{Attachment, AttachmentKey};
 use crate::eni::{Eni, EniId};
 use crate::pool::{Event, Pool};
 use crate::time::Timestamp;
@@ -216,20 +216,6 @@ fn hand_out(pool: &mut Pool, nth: u32, ip: Ipv4Addr, eni: EniId, now: Timestamp)
         container_id: format!("{nth}"),
         ifname: String::new(),
     };
-    let attachment = Box::new(Attachment {
-        key,
-        pod: None,
-        invocation: String::new(),
-        interface: PodInterface::Created,
-        veth_prefix: None,
-        mtu: None,
-        netns: String::new(),
-        address: ip,
-        eni,
-        since: now,
-        wall_nanos: 0,
-        answered: false,
-        host_ifindex: None,
-    });
+    let attachment = Box::new(Attachment::bare(key, ip, eni, now));
     pool.apply(Event::Allocated { attachment }).ok()
 }

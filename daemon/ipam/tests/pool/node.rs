@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use ipam::action::{Described, DescribedEni};
 use ipam::{
-    Action, Attachment, AttachmentKey, Demand, Eni, EniId, EniState, Event, Failure, FailureKind,
-    History, IntentId, Layout, Limits, Outcome, Ownership, Plan, PodInterface, Pool, PoolSettings,
-    Snapshot, Subnet, Timestamp, Verb, View,
+    Action, Attachment, AttachmentKey, Demand, Eni, EniId, Event, Failure, FailureKind, History,
+    IntentId, Layout, Limits, Outcome, Plan, Pool, PoolSettings, Snapshot, Subnet, Timestamp, Verb,
+    View,
 };
 
 use crate::cloud::{Cloud, primary_id, small_subnet};
@@ -462,39 +462,18 @@ fn failed(kind: FailureKind) -> Outcome {
 /// The primary ENI as instance metadata names it.
 pub fn primary(cloud: &Cloud, now: Timestamp) -> Eni {
     let eni = &cloud.enis[&primary_id()];
-    Eni {
-        id: primary_id(),
-        mac: eni.mac,
-        device_index: 0,
-        primary_address: Some(eni.primary),
-        subnet: Some(cloud.subnet),
-        ownership: Ownership::Primary,
-        state: EniState::Ready { since: now },
-        attachment_id: None,
-        delete_on_termination: true,
-        learned: now,
-        missed: None,
-    }
+    Eni::primary(primary_id(), eni.mac, eni.primary, cloud.subnet, now)
 }
 
 pub fn attachment(name: &str, address: Ipv4Addr, eni: EniId, now: Timestamp) -> Attachment {
+    let key = AttachmentKey {
+        network: "aws-cni".to_owned(),
+        container_id: name.to_owned(),
+        ifname: "eth0".to_owned(),
+    };
     Attachment {
-        key: AttachmentKey {
-            network: "aws-cni".to_owned(),
-            container_id: name.to_owned(),
-            ifname: "eth0".to_owned(),
-        },
-        pod: None,
         invocation: "1".to_owned(),
-        interface: PodInterface::Created,
-        veth_prefix: None,
-        mtu: None,
         netns: format!("/run/netns/{name}"),
-        address,
-        eni,
-        since: now,
-        wall_nanos: 0,
-        answered: false,
-        host_ifindex: None,
+        ..Attachment::bare(key, address, eni, now)
     }
 }

@@ -8,25 +8,11 @@ use tokio::time::{Instant, sleep};
 
 use super::invariants::live;
 use super::node::{A_WHILE, MILLISECOND, MINUTE, Node, SECOND, added, failed};
-use crate::cluster::{BoundName, BoundPod, Kind};
+use crate::cluster::fake::{called, pod};
+use crate::cluster::{BoundPod, Kind};
 
 /// How long before its ADD a pod is bound, at least: what kubelet takes for a sandbox of its own.
 const AHEAD: Duration = Duration::from_millis(100);
-
-fn pod(name: &str) -> BoundPod {
-    BoundPod {
-        name: called(name),
-        uid: format!("uid-{name}"),
-        addresses: Vec::new(),
-    }
-}
-
-fn called(name: &str) -> BoundName {
-    BoundName {
-        namespace: "default".to_owned(),
-        name: name.to_owned(),
-    }
-}
 
 fn bind(node: &Node, numbers: std::ops::Range<usize>) {
     numbers.for_each(|n| node.api.bind(pod(&format!("p{n}"))));

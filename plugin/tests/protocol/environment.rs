@@ -1,4 +1,5 @@
-//! E: the variables, which are required, which are judged, and how.
+//! E: the variables, which are required, which are judged, and how. Which ids, names and arguments are refused is for the
+//! conformance suite to try (`conformance/src/cases/environment/values.rs`); here is what only berth-cni does with them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -89,74 +90,36 @@ fn e06_version_takes_dummies() {
 }
 
 #[test]
-fn e07_container_ids() {
+fn e07_what_is_wrong_with_a_container_id_is_quoted_on_one_line() {
     let place = Place::new();
-    for id in [
-        "-abc",
-        "a/b",
-        "a b",
-        "1234%%%",
-        ".x",
-        "abc\n",
-        "_a",
-        "é",
-        "some-%%container-id",
-    ] {
+    for (id, quoted) in [("a/b", "a/b"), ("abc\n", "abc ")] {
         for verb in ["ADD", "DEL", "CHECK"] {
             let error = Call::new(verb, &place)
                 .env("CNI_CONTAINERID", id)
                 .run()
                 .fails(4, &["CNI_CONTAINERID"]);
-            assert_eq!(error["details"], id.replace('\n', " "), "{verb}");
+            assert_eq!(error["details"], quoted, "{verb}");
         }
     }
     let _daemon = place.listen_well();
-    for id in ["a", "ABCdef", "0", "a_b.c-d", &"a".repeat(1000)] {
-        Call::new("DEL", &place)
-            .env("CNI_CONTAINERID", id)
-            .run()
-            .silent();
-    }
+    Call::new("DEL", &place)
+        .env("CNI_CONTAINERID", "a".repeat(1000))
+        .run()
+        .silent();
 }
 
 #[test]
-fn e08_interface_names() {
+fn e08_interface_names_are_counted_in_bytes() {
     let place = Place::new();
-    let cases = [
-        (
-            "1234567890123456",
-            "interface name is too long; interface name should be less than 16 characters",
-        ),
-        ("éééééééé", "interface name is too long"),
-        (".", "interface name is . or .."),
-        ("..", "interface name is . or .."),
-        (
-            "test/test",
-            "interface name contains / or : or whitespace characters",
-        ),
-        (
-            "test:test",
-            "interface name contains / or : or whitespace characters",
-        ),
-        (
-            "test test",
-            "interface name contains / or : or whitespace characters",
-        ),
-        (
-            "a\u{2003}b",
-            "interface name contains / or : or whitespace characters",
-        ),
-    ];
-    for (name, text) in cases {
-        for verb in ["ADD", "DEL", "CHECK"] {
-            Call::new(verb, &place)
-                .env("CNI_IFNAME", name)
-                .run()
-                .fails(4, &[text]);
-        }
+    let text = "interface name is too long; interface name should be less than 16 characters";
+    for verb in ["ADD", "DEL", "CHECK"] {
+        Call::new(verb, &place)
+            .env("CNI_IFNAME", "éééééééé")
+            .run()
+            .fails(4, &[text]);
     }
     let _daemon = place.listen_well();
-    for name in ["123456789012345", "...", "é", "e"] {
+    for name in ["ééééééé", "..."] {
         Call::new("DEL", &place)
             .env("CNI_IFNAME", name)
             .run()
@@ -246,13 +209,7 @@ fn e14_malformed_args_fail_an_add_and_not_a_del() {
     };
     let place = Place::new();
     let daemon = place.listen_well();
-    for args in [
-        OsStr::new("K8S_POD_NAME"),
-        OsStr::new("A=b=c"),
-        OsStr::new("A=b;"),
-        OsStr::new(";"),
-        OsStr::from_bytes(b"A=\xff"),
-    ] {
+    for args in [OsStr::new("A=b=c"), OsStr::from_bytes(b"A=\xff")] {
         Call::new("ADD", &place)
             .netns(netns.path())
             .env("CNI_ARGS", args)

@@ -1,4 +1,4 @@
 //! See the entry of this name.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_entries::prev_result(data));
+berth_fuzz::target!(prev_result);

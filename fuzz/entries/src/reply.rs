@@ -39,12 +39,14 @@ fn received(sent: &Sent) -> Option<Vec<u8>> {
     let connection = Connection::over(ours, Instant::now() + PATIENCE);
     thread::scope(|scope| {
         // The plugin may hang up before it has read all.
-        scope.spawn(move || {
+        let daemon = scope.spawn(move || {
             let written = theirs.write_all(&sent.bytes);
             written.and_then(|()| theirs.shutdown(Shutdown::Write))
         });
         let received = connection.receive();
         drop(connection);
+        // Until the thread has gone, which the end of the scope does not wait for: what it has of its own would look leaked.
+        let _ = daemon.join().expect("no panic");
         match received {
             Ok(body) => Some(body),
             Err(error) => {

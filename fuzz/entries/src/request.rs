@@ -1,12 +1,9 @@
 //! What asks the daemon on its socket, with descriptors or without.
 
-use std::io::{IoSlice, Read, Write};
+use std::io::{IoSlice, Read};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use async_trait::async_trait;
 use berth_cni::contract::{
@@ -14,6 +11,9 @@ use berth_cni::contract::{
 };
 use berthd::server::{Limits, Service, serve};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::sample;
 use crate::wire::Sent;
@@ -59,20 +59,38 @@ fn check_refusal(outcome: &Outcome) {
     }
 }
 
-/// One connection to the daemon: sends, hangs up, and returns what comes back.
-fn exchange(sent: &Sent, held: OwnedFd, service: Arc<Recorder>) -> Vec<u8> {
-    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
-    thread::scope(|scope| {
-        scope.spawn(move || serve_one(theirs, service));
-        send(&ours, sent, held);
-        let mut replied = Vec::new();
-        // Reset when the daemon has not read all; what it said before that is there.
-        let _ = (&ours).read_to_end(&mut replied);
-        replied
-    })
+thread_local! {
+    /// One for all inputs: to make it takes longer than to serve one.
+    static RUNTIME: Runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
 }
 
-fn send(stream: &UnixStream, sent: &Sent, held: OwnedFd) {
+/// One connection to the daemon: sends, hangs up, and returns what comes back.
+fn exchange(sent: &Sent, held: OwnedFd, service: Arc<Recorder>) -> Vec<u8> {
+    let served_and_asked = async {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let served = serve(theirs, service, Limits::default());
+        tokio::join!(served, ask(ours, sent, held)).1
+    };
+    RUNTIME.with(|runtime| runtime.block_on(served_and_asked))
+}
+
+async fn ask(mut stream: UnixStream, sent: &Sent, held: OwnedFd) -> Vec<u8> {
+    stream.writable().await.expect("a socket");
+    let taken = send(&stream, sent, held);
+    // The daemon may hang up before it has read all.
+    let _ = stream.write_all(&sent.bytes[taken..]).await;
+    let _ = stream.shutdown().await;
+    let mut replied = Vec::new();
+    // Reset when the daemon has not read all; what it said before that is there.
+    let _ = stream.read_to_end(&mut replied).await;
+    replied
+}
+
+/// Sends the first bytes with the descriptors; how many were taken.
+fn send(stream: &UnixStream, sent: &Sent, held: OwnedFd) -> usize {
     let descriptors = vec![held.as_fd(); sent.descriptors];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -80,25 +98,7 @@ fn send(stream: &UnixStream, sent: &Sent, held: OwnedFd) {
         assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
     }
     let first = IoSlice::new(&sent.bytes);
-    // The daemon may hang up before it has read all.
-    let flags = SendFlags::NOSIGNAL;
-    if let Ok(taken) = sendmsg(stream, &[first], &mut control, flags) {
-        let mut stream = stream;
-        let _ = stream.write_all(&sent.bytes[taken..]);
-    }
-    let _ = stream.shutdown(Shutdown::Write);
-}
-
-fn serve_one(stream: UnixStream, service: Arc<Recorder>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        stream.set_nonblocking(true).expect("a socket");
-        let stream = tokio::net::UnixStream::from_std(stream).expect("a socket");
-        serve(stream, service, Limits::default()).await;
-    });
+    sendmsg(stream, &[first], &mut control, SendFlags::NOSIGNAL).expect("an empty socket")
 }
 
 /// Answers well, and remembers what it was asked with how many descriptors.

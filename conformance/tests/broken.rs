@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
 
+use conformance::catalog;
 use conformance::netns::require_netns;
 use serde_json::Value;
 
@@ -18,11 +20,18 @@ const SUITE: &str = env!("CARGO_BIN_EXE_conformance");
 /// Runs at once: much of a case is waiting for the kernel.
 const WORKERS: usize = 8;
 
+/// Other configurations than the usual one, with their descriptions.
+const PLACES: [(&str, &str, &str); 3] = [
+    ("ipam", "with-ipam.conf", "description.json"),
+    ("list", "list.conflist", "description.json"),
+    ("only-chained", "only-chained.conf", "only-chained.json"),
+];
+
 /// One line of `broken-cni --rules`.
 struct Rule {
     name: String,
     assertion: String,
-    /// Where it shows: a version, a mode, or `ipam`.
+    /// Where it shows: a version, a mode, or one of [`PLACES`].
     place: Option<String>,
 }
 
@@ -54,18 +63,19 @@ fn data(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A run of the suite against `plugin`.
-fn suite(plugin: &Path, conf: &str) -> Command {
+/// A run of the suite against `plugin`, configured as in `place`, or as usual.
+fn suite(plugin: &Path, place: Option<&str>) -> Command {
+    let known = PLACES.iter().find(|(name, ..)| Some(*name) == place);
+    let (_, conf, description) = known.unwrap_or(&("usual", "broken-cni.conf", "description.json"));
     let mut command = Command::new(SUITE);
     command
         .arg("run")
         .arg("--plugin")
         .arg(plugin)
         .arg("--conf")
-        .arg(data(conf));
-    command
+        .arg(data(conf))
         .arg("--description")
-        .arg(data("description.json"))
+        .arg(data(description))
         .args(["--format", "json"]);
     command
 }
@@ -97,26 +107,16 @@ fn failed(records: &[Value], by_suite: bool) -> Vec<String> {
 fn overlooked(dir: &Path, rule: &Rule) -> Option<String> {
     let plugin = dir.join(&rule.name).join("broken-cni");
     let place = rule.place.as_deref();
-    let is_ipam = place == Some("ipam");
-    let mut command = suite(
-        &plugin,
-        if is_ipam {
-            "with-ipam.conf"
-        } else {
-            "broken-cni.conf"
-        },
-    );
+    let mut command = suite(&plugin, place);
     command.args(["--fail-fast", "--only", &rule.assertion]);
     let version = place.filter(|place| place.starts_with(|first: char| first.is_ascii_digit()));
     command.args(["--cni-version", version.unwrap_or("1.1.0")]);
-    command.args([
-        "--mode",
-        if place == Some("chained") {
-            "chained"
-        } else {
-            "creating"
-        },
-    ]);
+    let mode = if place.is_some_and(|place| place.contains("chained")) {
+        "chained"
+    } else {
+        "creating"
+    };
+    command.args(["--mode", mode]);
     let output = command.output().unwrap();
     let Ok(records) = serde_json::from_slice::<Vec<Value>>(&output.stdout) else {
         return Some(String::from_utf8_lossy(&output.stderr).into_owned());
@@ -137,15 +137,32 @@ fn a_plugin_that_is_right_passes() -> anyhow::Result<()> {
         return Ok(());
     }
     let jobs = WORKERS.to_string();
-    let mut whole = suite(Path::new(PLUGIN), "broken-cni.conf");
-    let mut all = records(whole.args(["--jobs", &jobs]));
-    let mut delegating = suite(Path::new(PLUGIN), "with-ipam.conf");
-    delegating.args(["--mode", "creating", "--only", "delegation"]);
-    all.extend(records(delegating.args(["--jobs", &jobs])));
+    let mut all = records(suite(Path::new(PLUGIN), None).args(["--jobs", &jobs]));
+    for (place, only) in [
+        ("ipam", "delegation"),
+        ("list", "chain"),
+        ("only-chained", "A05"),
+    ] {
+        let mut run = suite(Path::new(PLUGIN), Some(place));
+        all.extend(records(run.args(["--jobs", &jobs, "--only", only])));
+    }
     let failed: Vec<String> = [failed(&all, false), failed(&all, true)].concat();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(all.len() > 800, "{} runs", all.len());
     Ok(())
+}
+
+#[test]
+fn each_assertion_has_a_rule_that_can_be_broken() {
+    let rules = rules();
+    let cases = catalog::cases();
+    let tried: BTreeSet<&str> = cases
+        .iter()
+        .flat_map(|case| case.assertions)
+        .copied()
+        .collect();
+    let broken: BTreeSet<&str> = rules.iter().map(|rule| rule.assertion.as_str()).collect();
+    assert_eq!(tried, broken);
 }
 
 #[test]

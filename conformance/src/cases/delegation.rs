@@ -95,7 +95,36 @@ pub(super) const CASES: &[Case] = &[
         run: gc_forwarded,
         ..BASE
     },
+    Case {
+        name: "gc_past_errors",
+        rule: "GC takes back what is the plugin's own also when the IPAM plugin's GC fails, and tells that error",
+        assertions: &["G05", "G06"],
+        level: Level::Should,
+        versions: Versions::Since(Version::V1_1_0),
+        run: gc_past_errors,
+        ..BASE
+    },
 ];
+
+/// An IPAM plugin that fails is no reason to leave what is the plugin's own.
+fn gc_past_errors(world: &World<'_>) -> Verdict {
+    let ipam = Ipam::install(world)?;
+    let pod = world.pod()?;
+    let before = world.traces(None)?;
+    world.run(&ipam.call(world, "ADD")?)?.result()?;
+    ipam.fails("GC", 11, "the books are closed")?;
+    let gc = ipam
+        .call(world, "GC")?
+        .set("cni.dev/valid-attachments", json!([]))
+        .set("cni.dev/attachments", json!([]));
+    let error = world.run(&gc)?.failure()?;
+    error.says(&["the books are closed"])?;
+    let has_link = pod.links()?.iter().any(|link| link == pod.ifname());
+    expect(!has_link, || {
+        "GC left what is not listed when the IPAM plugin failed".to_owned()
+    })?;
+    before.are_back(world, None)
+}
 
 fn whole_call(world: &World<'_>) -> Verdict {
     let ipam = Ipam::install(world)?;

@@ -12,7 +12,11 @@ use crate::world::traces::{pause, soon};
 
 const STATUS: &str = "STATUS: Check plugin status";
 
-/// The second that a runtime can wait for STATUS, with room for a machine that has much else to do.
+/// What a runtime can wait for STATUS.
+const SECOND: Duration = Duration::from_secs(1);
+/// How often it may take longer, on a machine that has much else to do.
+const TRIES: usize = 5;
+/// The same second where there is one try only, with room for such a machine.
 const IN_TIME: Duration = Duration::from_secs(4);
 
 const BASE: Case = Case {
@@ -30,8 +34,8 @@ const BASE: Case = Case {
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "well",
-        rule: "STATUS succeeds and prints nothing while ADDs are served, with nothing but a configuration",
-        assertions: &["S01", "S03", "S07", "E03"],
+        rule: "STATUS succeeds within a second and prints nothing while ADDs are served, with nothing but a configuration",
+        assertions: &["S01", "S03", "S06", "S07", "E03"],
         run: well,
         ..BASE
     },
@@ -101,9 +105,23 @@ fn bare(world: &World<'_>) -> Result<Call, Finding> {
         .killed_after(IN_TIME))
 }
 
+/// STATUS with only what it needs, which must end within a second: the best of some.
+fn prompt(world: &World<'_>) -> Result<Answer, Finding> {
+    let call = bare(world)?;
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        let answer = world.run(&call)?;
+        best = best.min(answer.elapsed);
+        if !answer.hung && best < SECOND {
+            return Ok(answer);
+        }
+    }
+    wrong(format!("took {best:?} at best"))
+}
+
 fn well(world: &World<'_>) -> Verdict {
     world.run(&world.call("STATUS")?)?.silent()?;
-    world.run(&bare(world)?)?.silent()?;
+    prompt(world)?.silent()?;
     let junk = bare(world)?
         .env("CNI_IFNAME", "a/b")
         .env("CNI_CONTAINERID", "-")
@@ -126,18 +144,17 @@ fn changes_nothing(world: &World<'_>) -> Verdict {
 
 fn daemon_down(world: &World<'_>) -> Verdict {
     let down = world.stop_daemon()?;
-    let answer = world.run(&bare(world)?)?;
+    let answer = prompt(world);
     down.mend()?;
-    in_time(&answer)?;
-    answer.fails_with_one_of(&[50, 51])?;
+    answer?.fails_with_one_of(&[50, 51])?;
     again_well(world)
 }
 
 fn daemon_hung(world: &World<'_>) -> Verdict {
     let hung = world.pause_daemon()?;
-    let answer = world.run(&bare(world)?)?;
+    let answer = prompt(world);
     hung.mend()?;
-    answered(&answer)?;
+    answered(&answer?)?;
     again_well(world)
 }
 

@@ -20,7 +20,16 @@ use crate::{args, daemon, del};
 const MTU: u32 = 1500;
 
 pub fn add(call: &Call) -> Result<Option<Value>, Failure> {
+    let under_way = call
+        .conf
+        .data_dir()
+        .join(format!("under-way-{}", call.key.host_ifname()));
+    if broken("killed-add-blocks") {
+        fs::create_dir_all(call.conf.data_dir())?;
+        fs::write(&under_way, "")?;
+    }
     let answer = attach(call);
+    let _ = fs::remove_file(under_way);
     if answer.is_err() && broken("add-del-stuck") {
         fs::write(call.conf.data_dir().join("stuck"), "")?;
     }
@@ -46,6 +55,9 @@ fn attach(call: &Call) -> Result<Value, Failure> {
         return Err(Failure::new(11, "STATUS says no"));
     }
     let prev = Prev::of(&call.conf)?;
+    if prev.is_none() && call.conf.is_chained_only() && !broken("prev-not-required") {
+        return Err(Failure::new(7, "must be called as chained plugin"));
+    }
     let environment = &call.environment;
     daemon::ask(call, 11)?;
     let state = State::open(&call.conf.data_dir())?;
@@ -144,6 +156,9 @@ fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failu
     let (host, path, mtu) = (call.key.host_ifname(), netns.path(), mtu.to_string());
     let (host_mac, pod_mac) = (call.key.mac("host"), call.key.mac("pod"));
     let mut ifname = call.key.ifname.as_str();
+    if broken("ifname-shortened") && ifname.len() == 15 {
+        ifname = &ifname[..14];
+    }
     if broken("add-exists-ok") || broken("ifname-replaced") {
         // else nothing of that name is there by now
         match is_inside(netns, ifname)? {
@@ -241,6 +256,7 @@ fn record(call: &Call, addresses: Vec<String>, host: Option<String>, is_whole: b
     Record {
         key: call.key.clone(),
         mtu: call.conf.mtu().unwrap_or_default(),
+        version: call.conf.version.clone(),
         addresses,
         host,
         netns,

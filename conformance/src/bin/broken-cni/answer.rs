@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::call;
 use crate::failure::{Failure, note};
 use crate::rules::broken;
+use crate::{call, daemon};
 
 /// The newest version of the protocol that is spoken here.
 pub const NEWEST: &str = "1.1.0";
@@ -15,13 +16,20 @@ pub const NEWEST: &str = "1.1.0";
 /// Answers the call that environment and stdin describe.
 pub fn run() -> ExitCode {
     let verb = std::env::var("CNI_COMMAND").unwrap_or_default();
+    if verb == "ADD" && broken("killed-add-goes-on") {
+        return by_a_child();
+    }
+    answer(&verb)
+}
+
+fn answer(verb: &str) -> ExitCode {
     let mut version = NEWEST.to_owned();
-    misbehave(&verb);
-    let answer = call::perform(&verb, &mut version);
+    misbehave(verb);
+    let answer = call::perform(verb, &mut version);
     let printed = match &answer {
         Ok(None) => Ok(()),
         Ok(Some(result)) => print(&result.to_string()),
-        Err(failure) => refuse(&verb, failure.clone(), &version),
+        Err(failure) => refuse(verb, failure.clone(), &version),
     };
     if printed.is_err() && broken("closed-stdout-aborts") {
         std::process::abort();
@@ -71,6 +79,24 @@ fn misbehave(verb: &str) {
     }
     if broken("child-stays") {
         stay();
+    }
+}
+
+/// Lets a child do the work, a little later, and waits for it; the child does not end with this process.
+fn by_a_child() -> ExitCode {
+    const CHILD: &str = "BROKEN_CNI_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        daemon::pause(Duration::from_millis(200));
+        return answer("ADD");
+    }
+    let own = std::env::current_exe().and_then(|own| {
+        let mut child = Command::new(own);
+        child.args(std::env::args().skip(1)).env(CHILD, "1");
+        child.status()
+    });
+    match own {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 

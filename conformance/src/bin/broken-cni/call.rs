@@ -23,7 +23,7 @@ pub struct Call {
 pub fn perform(verb: &str, version: &mut String) -> Result<Option<Value>, Failure> {
     ambient()?;
     if broken("stdin-before-env") && verb != "VERSION" {
-        Conf::parse(&stdin::read()?)?;
+        Conf::parse(&stdin::read(verb)?)?;
     }
     let environment = Environment::read(verb)?;
     if verb.is_empty() && broken("command-unset-succeeds") {
@@ -36,7 +36,7 @@ pub fn perform(verb: &str, version: &mut String) -> Result<Option<Value>, Failur
         }
         return answer::versions(&stdin::glance()).map(Some);
     }
-    let parsed = stdin::read().and_then(|bytes| Conf::parse(&bytes));
+    let parsed = stdin::read(verb).and_then(|bytes| Conf::parse(&bytes));
     let conf = match parsed {
         Err(_) if broken("del-garbage") && verb == "DEL" => return Ok(None),
         Err(_) if broken("stdin-garbage-succeeds") => return Ok(None),

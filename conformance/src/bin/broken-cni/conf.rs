@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::rules::broken;
 
 /// Keys that this plugin knows.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "cniVersion",
     "name",
     "type",
@@ -25,6 +25,7 @@ const KNOWN: [&str; 14] = [
     "daemon",
     "subnet",
     "mtu",
+    "chainedOnly",
 ];
 /// Deeper documents are refused (the limit of serde_json).
 const DEPTH: usize = 128;
@@ -177,8 +178,14 @@ impl Conf {
         };
         match number.filter(|mtu| (576..=9001).contains(mtu)) {
             Some(mtu) => Ok(Some(mtu)),
+            None if broken("mtu-malformed-ignored") => Ok(None),
             None => Err(Failure::new(7, format!("invalid mtu: {value}"))),
         }
+    }
+
+    /// Whether it is to stand behind other plugins only.
+    pub fn is_chained_only(&self) -> bool {
+        self.get("chainedOnly") == Some(&Value::Bool(true))
     }
 
     fn text(&self, key: &str) -> Option<&str> {

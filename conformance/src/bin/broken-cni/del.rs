@@ -34,8 +34,16 @@ pub fn del(call: &Call) -> Result<Option<Value>, Failure> {
     if call.conf.data_dir().join("stuck").exists() {
         return Err(Failure::new(101, "an ADD failed"));
     }
+    let under_way = format!("under-way-{}", call.key.host_ifname());
+    if call.conf.data_dir().join(under_way).exists() {
+        return Err(Failure::new(11, "an ADD is under way"));
+    }
     clumsy(call, netns.as_ref())?;
     let record = state.get(&call.key);
+    let is_other = |record: &Record| record.version != call.conf.version;
+    if broken("cache-one-version") && record.as_ref().is_some_and(is_other) {
+        return Err(Failure::new(7, "the list's version has changed"));
+    }
     let mark = call
         .conf
         .data_dir()

@@ -1,15 +1,23 @@
 //! GC: takes back what this network's attachments have that are not named.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::rules::broken;
 use crate::state::{Record, State};
-use crate::{del, ip, ipam};
+use crate::{daemon, del, ip, ipam};
 
 pub fn gc(call: &Call) -> Result<Option<Value>, Failure> {
     let valid = valid(call)?;
+    if broken("gc-away-succeeds") && daemon::ask(call, 11).is_err() {
+        return Ok(None);
+    }
+    if broken("gc-stops-at-error") {
+        ipam::forward(call, "GC")?;
+    }
     let state = State::open(&call.conf.data_dir())?;
     let mut failures = Vec::new();
     for record in state.all() {
@@ -17,6 +25,9 @@ pub fn gc(call: &Call) -> Result<Option<Value>, Failure> {
         let stays = !is_ours || (is_valid(&record, &valid) && !broken("gc-valid-too"));
         if stays || broken("gc-nothing") {
             continue;
+        }
+        if broken("gc-gone-netns-fails") && !Path::new(&record.netns).exists() {
+            failures.push(Failure::new(101, "a sandbox is gone"));
         }
         failures.extend(take(&state, &record).err());
     }

@@ -66,6 +66,9 @@ impl Attached<'_> {
             version
         };
         document.insert("cniVersion".to_owned(), json!(version));
+        if broken("result-own-member") {
+            document.insert("broken".to_owned(), json!("state"));
+        }
         if broken("result-unversioned") {
             document.remove("cniVersion");
         }

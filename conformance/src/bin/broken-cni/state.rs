@@ -31,6 +31,8 @@ pub struct Record {
     pub netns: String,
     /// `mtu` of the ADD's configuration.
     pub mtu: Option<u32>,
+    /// `cniVersion` of the ADD's configuration.
+    pub version: String,
     /// Whether the ADD came to its end.
     pub is_whole: bool,
 }

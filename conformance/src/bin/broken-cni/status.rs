@@ -1,6 +1,7 @@
 //! STATUS: whether ADDs are served.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,6 +17,9 @@ pub fn status(call: &Call) -> Result<Option<Value>, Failure> {
     }
     if broken("status-needs-prev") && call.conf.get("prevResult").is_none() {
         return Err(Failure::new(7, "required prevResult missing"));
+    }
+    if broken("status-slow") {
+        daemon::pause(Duration::from_secs(2));
     }
     let mark = call.conf.data_dir().join("status");
     let has_failed = || daemon::ask(call, 50).is_err();

@@ -12,13 +12,15 @@ use crate::rules::broken;
 
 /// The largest configuration, bytes.
 const LIMIT: usize = 8 << 20;
-/// How long all other verbs do.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long STATUS does.
+const BRIEFLY: Duration = Duration::from_secs(3);
+/// How long all other verbs do: a runtime on a busy machine may be slow to write.
+const PATIENCE: Duration = Duration::from_secs(50);
 /// How long VERSION waits for a configuration, milliseconds.
 const GLANCE: u16 = 20;
 
-/// All of stdin.
-pub fn read() -> Result<Vec<u8>, Failure> {
+/// All of stdin, for `verb`.
+pub fn read(verb: &str) -> Result<Vec<u8>, Failure> {
     let limit = match () {
         () if broken("stdin-64k") => 64 << 10,
         () if broken("stdin-unlimited") => usize::MAX,
@@ -26,7 +28,8 @@ pub fn read() -> Result<Vec<u8>, Failure> {
     };
     let code = if broken("stdin-read-error-6") { 6 } else { 5 };
     let failed = |error: Errno| Failure::new(code, format!("error reading from stdin: {error}"));
-    let deadline = Instant::now() + PATIENCE;
+    let patience = if verb == "STATUS" { BRIEFLY } else { PATIENCE };
+    let deadline = Instant::now() + patience;
     let bytes = chunks(limit, || {
         let left = deadline.saturating_duration_since(Instant::now());
         broken("stdin-no-deadline") || comes(u16::try_from(left.as_millis()).unwrap_or(0))

@@ -2,6 +2,7 @@
 
 use crate::case::Verdict;
 use crate::world::World;
+use crate::world::traces::pause;
 
 pub(super) fn killed_add(world: &World<'_>) -> Verdict {
     let pod = world.pod()?;
@@ -14,6 +15,9 @@ pub(super) fn killed_add(world: &World<'_>) -> Verdict {
         world.run(&forgetful)?.silent()?;
     }
     before.are_back(world, Some(&pod))?;
+    // nor does anything come when it would have ended
+    pause(moments.iter().copied().max().unwrap_or_default());
+    before.are_unchanged(world, Some(&pod))?;
     // killed, and added again without a DEL between: it converges, or says so and a DEL clears the way
     for moment in moments.iter().skip(1).step_by(2) {
         world.kill_after(*moment, &add)?;

@@ -67,7 +67,7 @@ impl Ground {
         }
         let node = &first_of(&cluster)?.node;
         write(node, "first.conflist", &first(node))?;
-        write(node, "alone.conflist", &list(json!([berth(node)])))?;
+        write(node, "alone.conflist", &alone(node))?;
         write(node, "behind.conflist", &behind(node))?;
         write(node, "description.json", &description(node, program))?;
         Ok(Self { remotes, cluster })
@@ -133,6 +133,10 @@ fn list(plugins: Value) -> Value {
 
 fn berth(node: &Node) -> Value {
     json!({"type": BERTH_CNI, "socket": node.socket(), "tombstones": node.tombstones()})
+}
+
+fn alone(node: &Node) -> Value {
+    list(json!([berth(node)]))
 }
 
 /// berth in front of what nodes commonly have behind their network's plugin.

@@ -13,13 +13,17 @@ use crate::case::Finding;
 const EIGHTHS: [u32; 8] = [0, 12, 8, 1, 6, 2, 4, 3];
 
 impl World<'_> {
-    /// Moments in an ADD and in a DEL of the first sandbox, after one of each that was left to end.
+    /// Moments in an ADD and in a DEL, after one of each that was left to end, for another sandbox than those of the case:
+    /// a plugin may still clean up behind its answer.
     ///
     /// # Errors
     /// One of them failed.
     pub fn moments(&self) -> Result<[Vec<Duration>; 2], Finding> {
-        let add = self.run(&self.call("ADD")?)?;
-        let del = self.run(&self.call_after("DEL", &add.result()?)?)?;
+        // made before the other one, or that would be the first
+        self.pod()?;
+        let other = self.another_pod()?;
+        let add = self.run(&self.call_for("ADD", &other))?;
+        let del = self.run(&self.after("DEL", &other, &add.result()?))?;
         del.success()?;
         let spread = |took: Duration| EIGHTHS.map(|part| took * part / 8).to_vec();
         Ok([spread(add.elapsed), spread(del.elapsed)])

@@ -7,13 +7,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use berth_cni::contract::{ALIVE_WITHIN, heartbeat_path};
+use conformance::runtime::Runtime;
+use conformance::runtime::conflist::{Conflist, Version};
+use serde_json::json;
 
 use crate::cluster::DAEMON_PATIENCE;
 use crate::node::Node;
+use crate::node::programs::cni_path;
 
 /// How often it is looked whether the suite has ended and whether somebody calls.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -79,7 +83,10 @@ fn perform(node: &Node, what: &str) -> anyhow::Result<String> {
                 .open(heartbeat_path(&node.socket()))?;
             alive.set_modified(SystemTime::now() - 2 * ALIVE_WITHIN)?;
         }
-        "start" => node.start_daemon(DAEMON_PATIENCE)?,
+        "start" => {
+            node.start_daemon(DAEMON_PATIENCE)?;
+            wait_until_it_serves(node)?;
+        }
         "pause" => node.pause_daemon()?,
         "resume" => node.resume_daemon()?,
         "held" => {
@@ -93,6 +100,19 @@ fn perform(node: &Node, what: &str) -> anyhow::Result<String> {
         other => bail!("stop, start, pause, resume or held, not {other:?}"),
     }
     Ok(String::new())
+}
+
+/// A daemon that listens may still have to find out about its node.
+fn wait_until_it_serves(node: &Node) -> anyhow::Result<()> {
+    let mut list = super::alone(node);
+    list["cniVersion"] = json!(Version::V1_1_0.as_str());
+    let runtime = Runtime::new(Conflist::from_json(list)?, cni_path(), node.dir());
+    let deadline = Instant::now() + DAEMON_PATIENCE;
+    while let Err(failure) = runtime.status(node.netns()) {
+        ensure!(Instant::now() < deadline, "{failure}");
+        thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
 }
 
 /// Asks the node behind `socket` to do `what`; what it says of it.

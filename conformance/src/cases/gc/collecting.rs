@@ -8,6 +8,7 @@ use super::lists::{KEYS, gc};
 use crate::case::{Finding, Verdict};
 use crate::pod::Pod;
 use crate::world::World;
+use crate::world::traces::soon;
 
 /// A further sandbox with an attachment, and its result.
 pub(super) fn attached(world: &World<'_>) -> Result<(Arc<Pod>, Value), Finding> {
@@ -110,7 +111,7 @@ pub(super) fn daemon_away(world: &World<'_>) -> Verdict {
         return before.are_back(world, None);
     }
     answer.failure()?;
-    world.run(&gc(world, &KEYS, &json!([])))?.silent()?;
+    soon(|| world.run(&gc(world, &KEYS, &json!([])))?.silent())?;
     // one that may still be waited for can be spared once
     world
         .run(&world.call_for("DEL", &lost).unset("prevResult"))?

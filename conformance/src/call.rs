@@ -27,6 +27,12 @@ pub const HANG: Duration = Duration::from_secs(60);
 /// How much is written to stdin at once, bytes: a pipe's default capacity.
 const CHUNK: usize = 64 << 10;
 
+/// How long the pipes of a process that has ended may stay open, for children of its that are about to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How often it is looked whether a process has ended that still has its pipes.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// How often it is looked whether a process that has closed its pipes has ended.
 const LOOK_AGAIN: Duration = Duration::from_micros(200);
 
@@ -354,15 +360,11 @@ impl Running {
     /// Those of the system.
     pub fn finish(mut self) -> anyhow::Result<Answer> {
         let deadline = self.started + self.limit;
-        let mut ended = true;
-        let mut all_of = |pipe: Option<mpsc::Receiver<Vec<u8>>>| {
-            let all = received(pipe, deadline);
-            ended &= all.is_some();
-            all.unwrap_or_default()
-        };
-        let stdout = all_of(self.stdout.take());
-        let stderr = all_of(self.stderr.take());
-        let hung = !ended || !self.ends_before(deadline)?;
+        let pipes = [self.stdout.take(), self.stderr.take()];
+        let [stdout, stderr] = pipes.map(|pipe| self.received(pipe, deadline));
+        let is_open = stdout.is_none() || stderr.is_none();
+        let hung = is_open || !self.ends_before(deadline)?;
+        let [stdout, stderr] = [stdout, stderr].map(Option::unwrap_or_default);
         if hung {
             self.child.kill()?;
         }
@@ -380,6 +382,32 @@ impl Running {
 }
 
 impl Running {
+    /// All that a pipe carried; nothing if there is no pipe, `None` if it stays open beyond the deadline, or beyond the
+    /// process, which a child then has that it left.
+    fn received(
+        &mut self,
+        pipe: Option<mpsc::Receiver<Vec<u8>>>,
+        deadline: Instant,
+    ) -> Option<Vec<u8>> {
+        let Some(pipe) = pipe else {
+            return Some(Vec::new());
+        };
+        let mut deadline = deadline;
+        let mut has_ended = false;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match pipe.recv_timeout(left.min(LOOK)) {
+                Ok(all) => return Some(all),
+                Err(mpsc::RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                Err(_) => return None,
+            }
+            if !has_ended && self.child.try_wait().is_ok_and(|status| status.is_some()) {
+                has_ended = true;
+                deadline = deadline.min(Instant::now() + GRACE);
+            }
+        }
+    }
+
     /// Whether the process ends before the deadline; its pipes are closed, so it is about to.
     fn ends_before(&mut self, deadline: Instant) -> io::Result<bool> {
         while self.child.try_wait()?.is_none() {
@@ -409,13 +437,4 @@ fn collect(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
         sender.send(bytes)
     });
     receiver
-}
-
-/// All that a pipe carried; nothing if there is no pipe, `None` if the deadline came first.
-fn received(pipe: Option<mpsc::Receiver<Vec<u8>>>, deadline: Instant) -> Option<Vec<u8>> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    match pipe {
-        Some(pipe) => pipe.recv_timeout(left).ok(),
-        None => Some(Vec::new()),
-    }
 }

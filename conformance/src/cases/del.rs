@@ -118,6 +118,16 @@ pub(super) const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        name: "others_on_the_host",
+        rule: "ADD and DEL leave alone what others have on the host: links, addresses, rules, routes, rulesets",
+        assertions: &["D06"],
+        sources: &[Source::Plugins, Source::Ours],
+        level: Level::Should,
+        versions: Versions::Once,
+        run: sandboxes::others_on_the_host,
+        ..BASE
+    },
+    Case {
         name: "host_netns",
         rule: "DEL with the node's own namespace as CNI_NETNS leaves alone the node's interface of that name",
         assertions: &["E12", "E13", "D06"],

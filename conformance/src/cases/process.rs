@@ -69,7 +69,7 @@ fn quiet(world: &World<'_>) -> Verdict {
 }
 
 fn closes_its_pipes(world: &World<'_>) -> Verdict {
-    for verb in ["ADD", "DEL", "VERSION"] {
+    for verb in ["VERSION", "ADD", "DEL"] {
         let answer = world.run(&world.call(verb)?.killed_after(PATIENCE))?;
         expect(!answer.hung, || {
             format!("should close stdout and stderr: {}", answer.quote())

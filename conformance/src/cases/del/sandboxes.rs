@@ -1,9 +1,11 @@
 //! DEL and the state that a sandbox's namespace can be in by then: none, gone, stale, another's, the node's own.
 
+use std::process::Command;
+
 use crate::call::Call;
 use crate::case::{Finding, Verdict, wrong};
-use crate::netns::Netns;
 use crate::netns::snapshot::Snapshot;
+use crate::netns::{Netns, output};
 use crate::pod::Pod;
 use crate::world::World;
 use crate::world::traces::{Traces, has_link};
@@ -74,6 +76,49 @@ pub(super) fn other_interfaces(world: &World<'_>) -> Verdict {
     let result = world.add()?;
     world.del(&result)?;
     before.are_back(world, Some(&pod))
+}
+
+/// What others have on the host, before the first ADD: a link, a rule, a route in a table of its own, a ruleset.
+pub(super) fn others_on_the_host(world: &World<'_>) -> Verdict {
+    const RULESET: &str =
+        "add table inet cnfown\nadd chain inet cnfown input\nadd rule inet cnfown input accept\n";
+    let host = world.host();
+    link(host, FOREIGN)?;
+    let table = ["table", "7777"];
+    host.ip(&[
+        &["route", "add", "198.18.0.0/15", "dev", FOREIGN],
+        &table[..],
+    ]
+    .concat())?;
+    host.ip(&[&["rule", "add", "priority", "7777"], &table[..]].concat())?;
+    let nft = |command: &str| -> anyhow::Result<String> {
+        host.run(|| output(Command::new("nft").arg(command)))?
+    };
+    nft(RULESET)?;
+    let verdict = world.add().and_then(|result| world.del(&result));
+    let rules = host.ip(&["rule"])?;
+    let routes = host
+        .ip(&["route", "show", "table", "7777"])
+        .unwrap_or_default();
+    let is_left = [
+        ("link", has_link(host, FOREIGN)?),
+        ("address", host.ip(&["-o", "addr"])?.contains(ADDRESS)),
+        ("rule", rules.contains("7777:")),
+        ("route", routes.contains("198.18.0.0/15")),
+        (
+            "ruleset",
+            nft("list chain inet cnfown input").is_ok_and(|told| told.contains("accept")),
+        ),
+    ];
+    // a host that is not the suite's own is left as it was; what the plugin took is gone already
+    let _ = nft("delete table inet cnfown");
+    let _ = host.ip(&["rule", "del", "priority", "7777"]);
+    let _ = host.ip(&["link", "del", "dev", FOREIGN]);
+    verdict?;
+    match is_left.iter().find(|(_, is_left)| !is_left) {
+        None => Ok(()),
+        Some((what, _)) => wrong(format!("another's {what} on the host is gone after DEL")),
+    }
 }
 
 pub(super) fn host_netns(world: &World<'_>) -> Verdict {

@@ -156,6 +156,34 @@ fn spoilt_answers_of_ec2_are_read_or_in_doubt() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Seldom what comes of spoiling at random.
+#[test]
+fn free_addresses_of_another_subnet_are_in_doubt() -> anyhow::Result<()> {
+    let site = site()?;
+    let relay = Relay::to(&site.node.ec2_url)?;
+    let mut port = Port::to(&relay.url, &site.node.imds_url)?;
+    let shown =
+        port.call(&json!({"call": "describe_network_interfaces", "ids": [site.node.primary_eni]}))?;
+    let subnet = &shown["ok"][0]["subnet_id"];
+    let call = json!({"call": "describe_subnet", "subnet": subnet});
+    relay.pass();
+    let reply = port.call(&call)?;
+    ensure!(reply["ok"].is_u64(), "{reply}");
+    let (_, answer) = relay.pass().pop().context("a call was made")?;
+    let body = String::from_utf8(answer.body)?;
+    let body = body.replace("<subnetId>", "<subnetId>x");
+    let status = 200;
+    relay.instead(
+        "",
+        Answer {
+            status,
+            body: body.into_bytes(),
+        },
+    );
+    let reply = port.call(&call)?;
+    check_error(&reply["error"], status).with_context(|| reply.to_string())
+}
+
 #[test]
 fn spoilt_metadata_is_read_or_refused() -> anyhow::Result<()> {
     let site = site()?;

@@ -35,9 +35,24 @@ Examples:
 The plugin is executed as root in network namespaces that the suite makes and removes; nothing of the machine's own
 network is touched unless --host says so.";
 
+const HOW: &str = "\
+A configuration that keeps a plugin's files in the directory of the case, and what it cannot say of the plugin:
+  my.conf  {\"name\": \"mine\", \"type\": \"ptp\", \"ipam\": {\"type\": \"host-local\", \"subnet\": \"10.90.0.0/24\",
+             \"dataDir\": \"@dir@/ipam\"}}
+  my.json  {\"held\": [\"/bin/sh\", \"-c\", \"ls @dir@/ipam/mine | grep ^10 || true\"], \"malformed\": [{\"mtu\": \"much\"}]}
+
+  conformance run --plugin /usr/lib/cni/ptp --conf my.conf --description my.json --jobs 4
+  conformance run --plugin /usr/lib/cni/ptp --conf my.conf --only del::netns_gone --fail-fast
+  conformance run --plugin /usr/lib/cni/ptp --conf my.conf --expect known.json
+  known.json  [{\"case\": \"del::foreign_interface\", \"reason\": \"it deletes by name\"}]
+
+A case that needs what the description does not say is skipped, with that reason. What failed stands last in the report:
+the rule, the version and mode, and the plugin's answer. docs/conformance.md says more.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the cases against a plugin; exit status 1 if one failed, 2 if they could not be run
+    #[command(after_help = HOW)]
     Run(Box<Run>),
     /// List the cases, or what no case can try
     List(List),

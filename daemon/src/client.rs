@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use berth_cni::contract::{Ask, Failure, Outcome, PROTOCOL, Reply, Request, Unreadable, decode};
-use berth_cni::frame::{Connection, FrameError};
+use berth_cni::frame::{Connection, FrameError, encode};
 
 /// How long the daemon may take to answer. It needs no one else for that.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -101,8 +101,9 @@ pub fn fetch(socket: &Path, ask: Ask) -> Result<serde_json::Value, ClientError> 
         invocation: format!("berthd-{}", std::process::id()),
         ask,
     };
+    let frame = encode(&request).map_err(|error| lost(socket, error))?;
     let body = connection
-        .send(&request, None)
+        .send(&frame, None)
         .and_then(|()| connection.receive())
         .map_err(|error| lost(socket, error))?;
     state(&body)

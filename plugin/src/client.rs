@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request, STOPPING, Unreadable, decode};
 use crate::error::{Error, code};
-use crate::frame::{Connection, FrameError};
+use crate::frame::{Connection, FrameError, encode};
 
 /// Between two attempts to reach a daemon that is away.
 const RETRY_EVERY: Duration = Duration::from_millis(50);
@@ -113,10 +113,12 @@ impl Daemon {
         request: &Request,
         netns: Option<BorrowedFd<'_>>,
     ) -> Result<Outcome, AskError> {
+        // Before the daemon is woken, which then finds it at once.
+        let frame = encode(request).map_err(|error| self.lost(error))?;
         let connection = Connection::open(&self.socket, self.deadline)
             .map_err(|error| self.unconnected(error))?;
         let body = connection
-            .send(request, netns)
+            .send(&frame, netns)
             .and_then(|()| connection.receive())
             .map_err(|error| self.lost(error))?;
         outcome(&body)

@@ -15,6 +15,7 @@ use nix::sys::socket::{
 use serde::Serialize;
 
 use crate::contract::MAX_FRAME;
+use crate::readable::wait;
 
 /// Bytes of the length in front of each message.
 const HEADER: usize = 4;
@@ -110,42 +111,58 @@ impl Connection {
         Self { stream, deadline }
     }
 
-    /// Sends one message, with a descriptor on its first byte if there is one.
+    /// Sends a frame, with a descriptor on its first byte if there is one.
     ///
     /// # Errors
-    /// [`FrameError`], none of which says how much of the message arrived.
-    pub fn send<T: Serialize>(
-        &self,
-        message: &T,
-        descriptor: Option<BorrowedFd<'_>>,
-    ) -> Result<(), FrameError> {
-        let frame = encode(message)?;
+    /// [`FrameError::Socket`], which does not say how much of it arrived.
+    pub fn send(&self, frame: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<(), FrameError> {
         let sent = match descriptor {
-            Some(descriptor) => self.send_first(&frame, descriptor)?,
+            Some(descriptor) => self.send_first(frame, descriptor)?,
             None => 0,
         };
         Ok((&mut &*self).write_all(&frame[sent..])?)
     }
 
-    /// Receives one message's JSON.
+    /// Receives one message's JSON, which is all that the other side sends.
     ///
     /// # Errors
     /// [`FrameError`]; a connection that ends early is cut, not short.
     pub fn receive(&self) -> Result<Vec<u8>, FrameError> {
-        let mut header = [0; HEADER];
-        (&mut &*self).read_exact(&mut header)?;
-        let length = u32::from_be_bytes(header);
-        let expected = usize::try_from(length).unwrap_or(usize::MAX);
-        if expected > MAX_FRAME {
-            return Err(FrameError::TooLarge(expected));
-        }
         // Grown by what arrives, so that a wrong length costs nothing.
-        let mut body = Vec::with_capacity(expected.min(ROOM));
-        self.take(u64::from(length)).read_to_end(&mut body)?;
-        if body.len() < expected {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        let mut bytes = Vec::with_capacity(ROOM);
+        let mut end = HEADER;
+        while bytes.len() < end {
+            self.read_more(&mut bytes)?;
+            if let Some(header) = bytes.first_chunk() {
+                let length = u32::from_be_bytes(*header);
+                let expected = usize::try_from(length).unwrap_or(usize::MAX);
+                if expected > MAX_FRAME {
+                    return Err(FrameError::TooLarge(expected));
+                }
+                end = HEADER + expected;
+            }
         }
-        Ok(body)
+        bytes.truncate(end);
+        bytes.drain(..HEADER);
+        Ok(bytes)
+    }
+
+    /// Appends what there is to read. It waits with poll(2), not in the read: who sleeps in there is also woken when the
+    /// daemon takes the request off the socket (net/unix/af_unix.c `unix_write_space`), and then takes the processor from
+    /// it, twice a request.
+    fn read_more(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        if !wait(&self.stream, self.deadline)? {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let filled = bytes.len();
+        bytes.resize(filled + filled.max(ROOM), 0);
+        let read = (&self.stream).read(&mut bytes[filled..]);
+        bytes.truncate(filled + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn send_first(&self, frame: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
@@ -174,13 +191,6 @@ impl Connection {
         } else {
             Ok(left)
         }
-    }
-}
-
-impl Read for &Connection {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.left()?))?;
-        (&self.stream).read(buffer)
     }
 }
 

@@ -22,6 +22,7 @@ mod error;
 mod gc;
 mod netns;
 mod prev_result;
+mod readable;
 mod result;
 mod status;
 mod stdin;

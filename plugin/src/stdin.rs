@@ -5,10 +5,10 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::contract::MAX_FRAME;
 use crate::error::{Error, code};
+use crate::readable::wait;
 
 /// How long VERSION waits for a configuration that it does not need: libcni writes it while we start.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -70,22 +70,6 @@ fn read_from(input: impl AsFd, deadline: Instant) -> (Vec<u8>, End) {
             Ok(0) => return (bytes, End::Eof),
             Ok(_) | Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(error) => return (bytes, End::Failed(error.into())),
-        }
-    }
-}
-
-/// Waits for bytes or the end; false when the deadline passes first.
-fn wait(input: &impl AsFd, deadline: Instant) -> io::Result<bool> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        // Rounded up, or the last millisecond would be spent spinning.
-        let millis = u16::try_from(left.as_millis().saturating_add(1)).unwrap_or(u16::MAX);
-        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(millis)) {
-            Ok(0) if Instant::now() >= deadline => return Ok(false),
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(true),
-            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod links;
+mod made;
 mod neighbours;
 mod routes;
 mod rules;
@@ -20,8 +21,8 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_ECHO, NLM_F_REQUEST, NetlinkDeserializable,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -36,7 +37,8 @@ const DUMP_ATTEMPTS: u32 = 8;
 /// Room for one datagram: the kernel's are at most 32 KiB (net/netlink/af_netlink.c, `netlink_dump`).
 const DATAGRAM: usize = 64 << 10;
 
-type Message = NetlinkMessage<RouteNetlinkMessage>;
+/// A reply, as far as who asked wants to understand it.
+type Reply<T = RouteNetlinkMessage> = NetlinkMessage<T>;
 
 /// A handle to one socket; clones share it. The socket is closed when the last one is dropped.
 ///
@@ -82,20 +84,25 @@ impl Netlink {
 
     /// Changes something; waits for the kernel's acknowledgment. `flags` are beyond `NLM_F_REQUEST` and `NLM_F_ACK`.
     fn change(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        self.converse(message, NLM_F_ACK | flags, acknowledged)
+        self.converse(
+            message,
+            NLM_F_ACK | flags,
+            acknowledged::<RouteNetlinkMessage>,
+        )
     }
 
-    /// The same; answers what was made, if the kernel tells (NLM_F_ECHO, for links from Linux 6.2 on).
-    fn make(
+    /// The same; answers what is understood of what was made, if the kernel tells (NLM_F_ECHO, for links from Linux 6.2
+    /// on).
+    fn make<M: NetlinkDeserializable>(
         &self,
         message: RouteNetlinkMessage,
         flags: u16,
-    ) -> io::Result<Option<RouteNetlinkMessage>> {
+    ) -> io::Result<Option<M>> {
         let mut made = None;
         self.converse(
             message,
             NLM_F_ACK | NLM_F_ECHO | flags,
-            |reply| match reply.payload {
+            |reply: Reply<M>| match reply.payload {
                 NetlinkPayload::InnerMessage(object) => {
                     made = Some(object);
                     None
@@ -108,7 +115,7 @@ impl Netlink {
 
     /// Asks for one object.
     fn get(&self, message: RouteNetlinkMessage) -> io::Result<RouteNetlinkMessage> {
-        self.converse(message, 0, |reply| match reply.payload {
+        self.converse(message, 0, |reply: Reply| match reply.payload {
             NetlinkPayload::InnerMessage(object) => Some(Ok(object)),
             NetlinkPayload::Error(answer) => Some(Err(answer.to_io())),
             _ => None,
@@ -137,7 +144,7 @@ impl Netlink {
     ) -> io::Result<Option<Vec<T>>> {
         let mut found = Vec::new();
         let mut consistent = true;
-        self.converse(message, NLM_F_DUMP, |reply| {
+        self.converse(message, NLM_F_DUMP, |reply: Reply| {
             consistent &= reply.header.flags & NLM_F_DUMP_INTR == 0;
             match reply.payload {
                 NetlinkPayload::InnerMessage(object) => found.extend(pick(object)),
@@ -154,11 +161,11 @@ impl Netlink {
     }
 
     /// Sends a request and hands its replies to `take` until that says what came of it.
-    fn converse<T>(
+    fn converse<M: NetlinkDeserializable, T>(
         &self,
         message: RouteNetlinkMessage,
         flags: u16,
-        take: impl FnMut(Message) -> Option<io::Result<T>>,
+        take: impl FnMut(Reply<M>) -> Option<io::Result<T>>,
     ) -> io::Result<T> {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST | flags;
@@ -169,7 +176,7 @@ impl Netlink {
 }
 
 impl Exchange {
-    fn send(&mut self, mut request: Message) -> io::Result<()> {
+    fn send(&mut self, mut request: NetlinkMessage<RouteNetlinkMessage>) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         request.header.sequence_number = self.sequence;
         request.finalize();
@@ -179,9 +186,9 @@ impl Exchange {
         uninterrupted(|| self.socket.send(&self.buffer, 0)).map(drop)
     }
 
-    fn replies<T>(
+    fn replies<M: NetlinkDeserializable, T>(
         &mut self,
-        mut take: impl FnMut(Message) -> Option<io::Result<T>>,
+        mut take: impl FnMut(Reply<M>) -> Option<io::Result<T>>,
     ) -> io::Result<T> {
         loop {
             self.buffer.clear();
@@ -191,7 +198,7 @@ impl Exchange {
             }
             let mut rest = self.buffer.as_slice();
             while !rest.is_empty() {
-                let reply = Message::deserialize(rest).map_err(io::Error::other)?;
+                let reply = Reply::<M>::deserialize(rest).map_err(io::Error::other)?;
                 let aligned = (reply.header.length as usize).next_multiple_of(4);
                 rest = rest.get(aligned..).unwrap_or_default();
                 // The rest of an answer that nobody wanted to the end.
@@ -260,7 +267,7 @@ impl Home {
     }
 }
 
-fn acknowledged(reply: Message) -> Option<io::Result<()>> {
+fn acknowledged<M>(reply: Reply<M>) -> Option<io::Result<()>> {
     match reply.payload {
         NetlinkPayload::Error(answer) => Some(match answer.code {
             None => Ok(()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::place::{BindError, Place};
@@ -71,6 +71,8 @@ impl Listener {
                         connection::serve(stream, service, limits).await;
                         drop(place);
                     });
+                    // It is read before this looks at the socket's name again.
+                    yield_now().await;
                 }
             }
         }

@@ -13,6 +13,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use nix::errno::Errno;
 
+use super::made::Made;
 use super::{Netlink, is};
 
 /// `IFLA_IFALIAS` (linux/if_link.h), needed by number to send it empty, which removes the alias.
@@ -264,10 +265,18 @@ impl Netlink {
             RouteNetlinkMessage::NewLink(host),
             NLM_F_CREATE | NLM_F_EXCL,
         )?;
-        Ok(match made {
-            Some(RouteNetlinkMessage::NewLink(link)) => Some(Link::from_message(link)),
-            _ => None,
-        })
+        Ok(made.map(|Made { index, peer }| Link {
+            index,
+            name: veth.host_name.to_owned(),
+            alias: None,
+            group: veth.group,
+            mac: Some(veth.host_mac),
+            permanent_mac: None,
+            mtu: veth.mtu,
+            up: true,
+            kind: Some(InfoKind::Veth),
+            peer,
+        }))
     }
 
     /// `ip link set <index> ...`

@@ -4,14 +4,16 @@
 use std::io;
 
 use netlink_packet_core::NetlinkBuffer;
-use netlink_sys::{AsyncSocket, AsyncSocketExt, TokioSocket};
+use netlink_sys::Socket;
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::dataplane::netlink::is;
 
 /// The socket.
-pub(super) struct Listener(TokioSocket);
+pub(super) struct Listener(AsyncFd<Socket>);
 
 /// What arrived in one read.
 pub(super) enum Heard {
@@ -34,24 +36,40 @@ pub(super) struct Message<'a> {
 impl Listener {
     /// Listens to groups of a protocol, in the namespace of the calling thread, inside a runtime.
     pub(super) fn open(protocol: isize, groups: &[u32], queue: usize) -> io::Result<Self> {
-        let mut socket = TokioSocket::new(protocol)?;
-        socket.socket_mut().bind_auto()?;
+        let mut socket = Socket::new(protocol)?;
+        socket.set_non_blocking(true)?;
+        socket.bind_auto()?;
         // Not permitted inside a user namespace; the usual queue will do.
-        let _ = setsockopt(socket.socket_ref(), RcvBufForce, &queue);
+        let _ = setsockopt(&socket, RcvBufForce, &queue);
         for group in groups {
-            socket.socket_ref().add_membership(*group)?;
+            socket.add_membership(*group)?;
         }
-        Ok(Self(socket))
+        Ok(Self(register(socket)?))
     }
 
-    /// Waits for the next notifications.
-    pub(super) async fn next(&mut self) -> io::Result<Heard> {
-        match self.0.recv_from_full().await {
-            Ok((datagram, _)) => Ok(Heard::Messages(datagram)),
-            Err(error) if is(&error, Errno::ENOBUFS) => Ok(Heard::Overrun),
+    /// Waits until there is something to [`take`](Self::take).
+    pub(super) async fn heard(&self) -> io::Result<()> {
+        self.0.readable().await.map(drop)
+    }
+
+    /// What has arrived and was not taken yet, a datagram at a time; `None` at its end.
+    pub(super) fn take(&self) -> io::Result<Option<Heard>> {
+        let received = self.0.try_io(Interest::READABLE, Socket::recv_from_full);
+        match received {
+            Ok((datagram, _)) => Ok(Some(Heard::Messages(datagram))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if is(&error, Errno::ENOBUFS) => Ok(Some(Heard::Overrun)),
             Err(error) => Err(error),
         }
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "the replacement is unsafe, for the sake of types that give up their descriptor; a socket does not"
+)]
+fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
 /// The messages of a datagram. What cannot be read ends it.

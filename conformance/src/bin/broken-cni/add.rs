@@ -28,6 +28,11 @@ pub fn add(call: &Call) -> Result<Option<Value>, Failure> {
         fs::create_dir_all(call.conf.data_dir())?;
         fs::write(&under_way, "")?;
     }
+    if broken("killed-add-goes-on") {
+        let mark = del::mark(call);
+        let _ = fs::remove_file(&mark);
+        crate::answer::outlive(&mark);
+    }
     let answer = attach(call);
     let _ = fs::remove_file(under_way);
     if answer.is_err() && broken("add-del-stuck") {

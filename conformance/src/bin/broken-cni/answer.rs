@@ -1,6 +1,7 @@
 //! What the runtime sees of a call: stdout, stderr and the exit status.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -82,21 +83,41 @@ fn misbehave(verb: &str) {
     }
 }
 
-/// Lets a child do the work, a little later, and waits for it; the child does not end with this process.
+/// Set for a child that does the work: whose it is.
+const CHILD_OF: &str = "BROKEN_CNI_CHILD_OF";
+
+/// Lets a child do the work and waits for it; the child does not end with this process.
 fn by_a_child() -> ExitCode {
-    const CHILD: &str = "BROKEN_CNI_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        daemon::pause(Duration::from_millis(200));
+    if std::env::var_os(CHILD_OF).is_some() {
         return answer("ADD");
     }
     let own = std::env::current_exe().and_then(|own| {
         let mut child = Command::new(own);
-        child.args(std::env::args().skip(1)).env(CHILD, "1");
+        child
+            .args(std::env::args().skip(1))
+            .env(CHILD_OF, std::process::id().to_string());
         child.status()
     });
     match own {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
+    }
+}
+
+/// In the child: takes its time, and when its parent is killed meanwhile, goes on behind the DEL, which leaves `mark`.
+pub fn outlive(mark: &Path) {
+    let parent = std::env::var(CHILD_OF).ok();
+    let is_orphan = || parent != Some(nix::unistd::getppid().to_string());
+    let wait_for = |times: u32, done: &dyn Fn() -> bool| {
+        (0..times).any(|_| {
+            done() || {
+                daemon::pause(Duration::from_millis(10));
+                false
+            }
+        })
+    };
+    if wait_for(20, &is_orphan) {
+        wait_for(1000, &|| mark.exists());
     }
 }
 

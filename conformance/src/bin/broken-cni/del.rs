@@ -1,6 +1,7 @@
 //! DEL: takes back what the records say, and calls what is gone a success.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -45,17 +46,14 @@ pub fn del(call: &Call) -> Result<Option<Value>, Failure> {
     if broken("cache-one-version") && record.as_ref().is_some_and(is_other) {
         return Err(Failure::new(7, "the list's version has changed"));
     }
-    let mark = call
-        .conf
-        .data_dir()
-        .join(format!("deleted-{}", call.key.host_ifname()));
+    let mark = mark(call);
     if record.is_none() && mark.exists() && broken("del-once") {
         return Err(Failure::new(101, "it is deleted"));
     }
     if record.is_none() && !mark.exists() && broken("del-unknown-fails") {
         return Err(Failure::new(101, "there was no ADD"));
     }
-    if broken("del-once") || broken("del-unknown-fails") {
+    if broken("del-once") || broken("del-unknown-fails") || broken("killed-add-goes-on") {
         fs::write(mark, "")?;
     }
     let is_known = |record: &Record| {
@@ -73,6 +71,12 @@ pub fn del(call: &Call) -> Result<Option<Value>, Failure> {
         forwarded?;
     }
     Ok(answer())
+}
+
+/// Where a DEL notes that it was there, if somebody is to know.
+pub fn mark(call: &Call) -> PathBuf {
+    let name = format!("deleted-{}", call.key.host_ifname());
+    call.conf.data_dir().join(name)
 }
 
 /// The container's namespace if there is one, or `None` when this DEL is to do nothing.

@@ -16,7 +16,7 @@ pub(super) fn killed_add(world: &World<'_>) -> Verdict {
     }
     before.are_back(world, Some(&pod))?;
     // nor does anything come when it would have ended
-    pause(moments.iter().copied().max().unwrap_or_default());
+    pause(2 * moments.iter().copied().max().unwrap_or_default());
     before.are_unchanged(world, Some(&pod))?;
     // killed, and added again without a DEL between: it converges, or says so and a DEL clears the way
     for moment in moments.iter().skip(1).step_by(2) {

@@ -43,9 +43,11 @@ fn strict_rp_filter_before_start() -> anyhow::Result<()> {
                 .is_some_and(|eni| eni.device_index != 0)
         })
         .context("no pod is on a secondary ENI")?;
-    // the negative control: this host does drop them where berth has not said otherwise
+    // the negative control: this host does drop them where berth has not said otherwise, and does not say so again
+    member.node.pause_daemon()?;
     host.sysctl("net.ipv4.conf.eth1.rp_filter", "1")?;
     let dropped = ping(other.node.netns(), on_second.address, Patience::ONCE);
+    member.node.resume_daemon()?;
     ensure!(dropped.is_err(), "a strict rp_filter changes nothing here");
     Ok(())
 }

@@ -75,7 +75,9 @@ impl Error {
     /// error contains one of these phrases for done, and what it held would leak.
     pub(crate) fn for_del(self) -> Self {
         let reword = |text: &str| {
-            let text = replace_ignoring_case(text, "no such file or directory", "ENOENT");
+            // Made one line first, which may put a phrase together.
+            let text = one_line(text);
+            let text = replace_ignoring_case(&text, "no such file or directory", "ENOENT");
             replace_ignoring_case(&text, "not found", "missing")
         };
         Self {
@@ -186,6 +188,8 @@ mod tests {
         let reworded = error.for_del();
         assert_eq!(reworded.msg, "pod missing, eth0 missing");
         assert_eq!(reworded.details, "open é: ENOENT (os error 2)");
+        let split = Error::new(4, "pod not\u{1b}found").for_del();
+        assert_eq!(split.msg, "pod missing");
     }
 
     #[test]

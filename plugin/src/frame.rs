@@ -151,6 +151,8 @@ impl Connection {
     /// daemon takes the request off the socket (net/unix/af_unix.c `unix_write_space`), and then takes the processor from
     /// it, twice a request.
     fn read_more(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        // Or a daemon that sends byte after byte would never be late.
+        self.left()?;
         if !wait(&self.stream, self.deadline)? {
             return Err(io::ErrorKind::TimedOut.into());
         }

@@ -14,10 +14,10 @@ const STATUS: &str = "STATUS: Check plugin status";
 
 /// What a runtime can wait for STATUS.
 const SECOND: Duration = Duration::from_secs(1);
-/// How often it may take longer, on a machine that has much else to do.
+/// How often that is tried: a machine that has much else to do makes one or another take longer.
 const TRIES: usize = 5;
-/// The same second where there is one try only, with room for such a machine.
-const IN_TIME: Duration = Duration::from_secs(4);
+/// When a STATUS that does not end is killed.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 const BASE: Case = Case {
     group: Group::Status,
@@ -102,7 +102,7 @@ fn bare(world: &World<'_>) -> Result<Call, Finding> {
     Ok(names
         .iter()
         .fold(full, |call, name| call.without(name))
-        .killed_after(IN_TIME))
+        .killed_after(PATIENCE))
 }
 
 /// STATUS with only what it needs, which must end within a second: the best of some.
@@ -159,22 +159,40 @@ fn daemon_hung(world: &World<'_>) -> Verdict {
 }
 
 fn daemon_starting(world: &World<'_>) -> Verdict {
+    let mut best = Duration::MAX;
+    for _ in 0..TRIES {
+        best = best.min(slowest_of_a_start(world)?);
+        again_well(world)?;
+        if best < SECOND {
+            return Ok(());
+        }
+    }
+    wrong(format!(
+        "the slowest while the daemon starts took {best:?} in the best of {TRIES} starts"
+    ))
+}
+
+/// How long the slowest STATUS took of those that ran, one after the other, while the daemon
+/// started.
+fn slowest_of_a_start(world: &World<'_>) -> Result<Duration, Finding> {
     let down = world.stop_daemon()?;
     let call = bare(world)?;
     thread::scope(|scope| {
         let starting = scope.spawn(|| down.mend());
-        let mut verdict = Ok(());
+        let mut slowest = Ok(Duration::ZERO);
         while !starting.is_finished() {
             let answer = world.run(&call)?;
-            verdict = verdict.and_then(|()| answered(&answer));
+            slowest = slowest.and_then(|slowest| {
+                answered(&answer)?;
+                Ok(slowest.max(answer.elapsed))
+            });
             pause(Duration::from_millis(5));
         }
         starting
             .join()
             .unwrap_or_else(|_| wrong("the daemon's start panicked"))?;
-        verdict
-    })?;
-    again_well(world)
+        slowest
+    })
 }
 
 fn add_does_not_depend(world: &World<'_>) -> Verdict {
@@ -185,9 +203,8 @@ fn add_does_not_depend(world: &World<'_>) -> Verdict {
         .run(&bare(world)?.set("cniVersion", "9.9.9"))?
         .failure()?;
     if let Ok(down) = world.stop_daemon() {
-        let answer = world.run(&bare(world)?)?;
+        world.run(&bare(world)?)?;
         down.mend()?;
-        in_time(&answer)?;
         again_well(world)?;
     }
     let result = world.add()?;
@@ -196,20 +213,18 @@ fn add_does_not_depend(world: &World<'_>) -> Verdict {
 
 /// An ADD is stopped (SIGSTOP) a little later each time: somewhere it holds what it holds.
 fn waits_for_no_add(world: &World<'_>) -> Verdict {
-    let call = bare(world)?;
     let [moments, _] = world.moments()?;
     for moment in moments {
         let add = world.start(&world.call("ADD")?)?;
         pause(moment);
         add.stop()?;
-        let answer = world.run(&call)?;
+        let answer = prompt(world);
         add.resume()?;
         add.finish()?;
         world
             .run(&world.call("DEL")?.unset("prevResult"))?
             .success()?;
-        in_time(&answer)?;
-        answer.silent()?;
+        answer?.silent()?;
     }
     Ok(())
 }
@@ -218,17 +233,13 @@ fn again_well(world: &World<'_>) -> Verdict {
     soon(|| world.run(&bare(world)?)?.silent())
 }
 
-/// A success, or an error that says what a runtime is to make of it; soon enough either way.
+/// A success, or an error that says what a runtime is to make of it; an end in any case.
 fn answered(answer: &Answer) -> Verdict {
-    in_time(answer)?;
+    expect(!answer.hung, || {
+        format!("a runtime waits and holds a lock: {}", answer.quote())
+    })?;
     if answer.succeeded() {
         return answer.silent();
     }
     answer.fails_with_one_of(&[50, 51]).map(drop)
-}
-
-fn in_time(answer: &Answer) -> Verdict {
-    expect(!answer.hung, || {
-        format!("a runtime waits and holds a lock: {}", answer.quote())
-    })
 }

@@ -159,8 +159,10 @@ pub fn versions(stdin: &[u8]) -> Result<Value, Failure> {
         supported.reverse();
     }
     if broken("version-shuffled") {
-        let times = usize::try_from(std::process::id()).unwrap_or_default();
-        supported.rotate_left(times % call::SUPPORTED.len());
+        // Never by nothing: a list that came out ascending each time it was asked for would not
+        // be broken.
+        let pid = usize::try_from(std::process::id()).unwrap_or_default();
+        supported.rotate_left(1 + pid % (call::SUPPORTED.len() - 1));
     }
     Ok(json!({"cniVersion": echoed.unwrap_or(NEWEST), "supportedVersions": supported}))
 }

@@ -132,6 +132,8 @@ pub struct Actor {
     commands: mpsc::UnboundedReceiver<Command>,
     running: FuturesUnordered<Running>,
     working: HashMap<AttachmentKey, Working>,
+    /// Attachments whose links a DEL takes away, or took away before the last daemon ended.
+    leaving: BTreeSet<AttachmentKey>,
     waiting: VecDeque<AddJob>,
     /// Pods whose ADD timed out, and whose runtime will come again.
     gave_up: Returning<String>,
@@ -340,14 +342,11 @@ impl Actor {
             } => self.undone(&key, removed, failure),
             Effect::Unwired {
                 key,
-                result,
-                netlink,
-            } => self.unwired(&key, result, netlink),
-            Effect::Released {
-                key,
+                known,
+                removed,
                 stored,
-                checkpoint,
-            } => self.released(&key, stored, checkpoint),
+                split,
+            } => self.unwired(&key, known, removed, stored, split),
             Effect::Checked {
                 request,
                 reply,

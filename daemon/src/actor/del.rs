@@ -1,10 +1,12 @@
-//! DEL: the routes go, the release becomes durable, then the answer; the link itself is the reaper's.
+//! DEL: that the attachment is leaving becomes durable while its routes go, then comes the answer; the link itself is the
+//! reaper's, and the release is in the next checkpoint. A daemon that starts on one with an attachment that is leaving
+//! releases it if its link is gone; if not, the DEL was not answered, and comes again.
 
+use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
-use berth_cni::contract::{DelRequest, Outcome};
+use berth_cni::contract::{AwsNodeLink, DelRequest, Outcome};
 use ipam::{Attachment, AttachmentKey, Timestamp};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -12,7 +14,7 @@ use tracing::{info, warn};
 use super::effects::{self, Effect};
 use super::split::{Split, ms, timed};
 use super::{Actor, failure, translate};
-use crate::dataplane::DataplaneError;
+use crate::dataplane::{Dataplane, DataplaneError};
 
 /// A DEL on its way.
 pub(super) struct DelJob {
@@ -48,33 +50,58 @@ impl Actor {
         let found = self
             .find(&key)
             .map(|attachment| (attachment.key.clone(), translate::removal(attachment)));
-        let Some((known, removal)) = found.or_else(|| self.unnamed(&key).map(unnamed)) else {
-            if !job.request.aws_node.is_empty() {
-                return self.begin_del_after_aws_node(key, job);
+        let dataplane = self.ports.dataplane.clone();
+        if let Some((known, removal)) = found.or_else(|| self.unnamed(&key).map(unnamed)) {
+            if known != key {
+                // Recovered from the kernel, which does not tell the network's name.
+                info!(asked = %key, known = %known, "attachment found by container and interface");
             }
-            if self.is_written() {
-                return self.answer_del(&key, job, Outcome::Deleted);
-            }
-            if let Some(working) = self.working.get_mut(&key) {
-                working.del = Some(job);
-            }
-            return self.await_release(key);
-        };
-        let (ports, netns) = (self.ports.clone(), job.netns.take().map(Arc::new));
+            let netns = job.netns.take().map(Arc::new);
+            self.leaving.insert(known.clone());
+            self.take_away(key, known, job, async move {
+                dataplane.remove_pod(&removal, netns).await
+            });
+        } else if !job.request.aws_node.is_empty() {
+            let left = job.request.aws_node.clone();
+            info!(attachment = %key, ?left, "attachment of aws-node");
+            let removed = async move { remove_aws_node(&*dataplane, &left).await };
+            self.take_away(key.clone(), key, job, removed);
+        } else if self.is_written() {
+            self.answer_del(&key, job, Outcome::Deleted);
+        } else {
+            self.take_away(key.clone(), key, job, std::future::ready(Ok(())));
+        }
+    }
+
+    /// Has the kernel's part of an attachment, `known` to the pool by that key, removed while the state is written.
+    fn take_away(
+        &mut self,
+        key: AttachmentKey,
+        known: AttachmentKey,
+        job: DelJob,
+        removed: impl Future<Output = Result<(), DataplaneError>> + Send + 'static,
+    ) {
         if let Some(working) = self.working.get_mut(&key) {
             working.del = Some(job);
         }
-        if known != key {
-            // Recovered from the kernel, which does not tell the network's name.
-            info!(asked = %key, known = %known, "attachment found by container and interface");
-        }
+        let (seq, durable) = (self.changed(), self.store.durable());
+        let clock = self.ports.clock.clone();
         self.run_effect(async move {
-            let removed = ports.dataplane.remove_pod(&removal, netns);
-            let (result, netlink) = timed(&*ports.clock, removed).await;
+            let ((removed, netlink), (stored, checkpoint)) = tokio::join!(
+                timed(&*clock, removed),
+                timed(&*clock, effects::durable(durable, seq))
+            );
+            let split = Split {
+                checkpoint,
+                netlink,
+                ..Split::default()
+            };
             Effect::Unwired {
                 key,
-                result: result.map(|()| known),
-                netlink,
+                known,
+                removed,
+                stored,
+                split,
             }
         });
     }
@@ -87,82 +114,36 @@ impl Actor {
             .or_else(|| self.pool.attachments().find(recovered))
     }
 
-    /// aws-node made the pod, and has left rules that would catch the next pod with the address.
-    fn begin_del_after_aws_node(&mut self, key: AttachmentKey, job: DelJob) {
-        let (ports, left) = (self.ports.clone(), job.request.aws_node.clone());
-        info!(attachment = %key, ?left, "attachment of aws-node");
-        if let Some(working) = self.working.get_mut(&key) {
-            working.del = Some(job);
-        }
-        self.run_effect(async move {
-            let begun = ports.clock.now();
-            let mut result = Ok(key.clone());
-            for link in &left {
-                if let Err(error) = ports.dataplane.remove_aws_node(link).await {
-                    result = Err(error);
-                }
-            }
-            let netlink = ports.clock.now().since(begun);
-            Effect::Unwired {
-                key,
-                result,
-                netlink,
-            }
-        });
-    }
-
+    /// The links are gone and the disk knows, or not. Without links the address rests either way, and the runtime asks
+    /// again.
     pub(super) fn unwired(
         &mut self,
         key: &AttachmentKey,
-        result: Result<AttachmentKey, DataplaneError>,
-        netlink: Duration,
+        known: AttachmentKey,
+        removed: Result<(), DataplaneError>,
+        stored: Result<(), String>,
+        split: Split,
     ) {
         if let Some(job) = self.deleting(key) {
-            job.split.netlink = netlink;
+            job.split = split;
         }
-        match result {
-            Ok(known) => {
+        self.leaving.remove(&known);
+        // Also of one that stays: no later start may take it for one that went.
+        self.changed();
+        let outcome = match (removed, stored) {
+            (Err(error), _) => failure::removal(&error),
+            (Ok(()), stored) => {
                 if self.pool.attachment(&known).is_some() {
                     self.let_rest(known);
                 }
-                self.await_release(key.clone());
+                stored.map_or_else(|error| failure::disk(&error), |()| Outcome::Deleted)
             }
-            Err(error) => self.end_del(key, failure::removal(&error)),
-        }
-    }
-
-    fn await_release(&mut self, key: AttachmentKey) {
-        let (seq, durable) = (self.changed(), self.store.durable());
-        let clock = self.ports.clock.clone();
-        self.run_effect(async move {
-            let (stored, checkpoint) = timed(&*clock, effects::durable(durable, seq)).await;
-            Effect::Released {
-                key,
-                stored,
-                checkpoint,
-            }
-        });
+        };
+        self.end_del(key, outcome);
     }
 
     fn deleting(&mut self, key: &AttachmentKey) -> Option<&mut DelJob> {
         self.working.get_mut(key)?.del.as_mut()
-    }
-
-    /// The release is on disk, or not: the address rests either way, and the runtime asks again.
-    pub(super) fn released(
-        &mut self,
-        key: &AttachmentKey,
-        stored: Result<(), String>,
-        checkpoint: Duration,
-    ) {
-        if let Some(job) = self.deleting(key) {
-            job.split.checkpoint = checkpoint;
-        }
-        let outcome = match stored {
-            Ok(()) => Outcome::Deleted,
-            Err(error) => failure::disk(&error),
-        };
-        self.end_del(key, outcome);
     }
 
     fn end_del(&mut self, key: &AttachmentKey, outcome: Outcome) {
@@ -199,4 +180,18 @@ impl Actor {
         let _ = job.reply.send(outcome);
         self.finished(key);
     }
+}
+
+/// aws-node made the pod, and has left rules that would catch the next pod with the address.
+async fn remove_aws_node(
+    dataplane: &dyn Dataplane,
+    left: &[AwsNodeLink],
+) -> Result<(), DataplaneError> {
+    let mut result = Ok(());
+    for link in left {
+        if let Err(error) = dataplane.remove_aws_node(link).await {
+            result = Err(error);
+        }
+    }
+    result
 }

@@ -52,6 +52,7 @@ impl Document for State {
             boot_id: self.persisted.boot_id.clone(),
             node: self.persisted.node.clone(),
             lost: self.persisted.lost,
+            leaving: self.persisted.leaving.clone(),
             pool: pool.shown_as(|_| attachments.next(), |_| addresses.next()),
         };
         let allocations: Vec<&RawValue> = allocations.collect();
@@ -68,6 +69,7 @@ impl Actor {
                 boot_id: self.boot_id.clone(),
                 node: self.facts.clone(),
                 lost: self.recovery.lost,
+                leaving: self.leaving.clone(),
                 pool: self.pool.snapshot(),
             },
             written: Arc::clone(&self.written),

@@ -54,17 +54,13 @@ pub(super) enum Effect {
         removed: bool,
         failure: Option<contract::Outcome>,
     },
-    /// The links of a DEL are gone; the key is the one the pool knows.
+    /// The links of a DEL are gone, and that it leaves is durable; or not. The pool knows it as `known`.
     Unwired {
         key: AttachmentKey,
-        result: Result<AttachmentKey, DataplaneError>,
-        netlink: Duration,
-    },
-    /// The release of a DEL is durable.
-    Released {
-        key: AttachmentKey,
+        known: AttachmentKey,
+        removed: Result<(), DataplaneError>,
         stored: Result<(), String>,
-        checkpoint: Duration,
+        split: Split,
     },
     /// An attachment was compared with what stands.
     Checked {

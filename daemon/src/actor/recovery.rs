@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use ipam::desired::pod::alias_of;
 use ipam::desired::{ALIAS_PREFIX, GROUP_BASE};
 use ipam::{Attachment, AttachmentKey, EniId, Event, PodInterface};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::Actor;
 use super::effects::{self, Retry};
@@ -78,6 +78,7 @@ impl Actor {
             // Without facts neither the pods' ENIs nor the node's layout are known: identification asks again.
             return;
         }
+        self.let_go(&pods);
         let known: BTreeSet<String> = self.pool.attachments().map(|a| alias_of(&a.key)).collect();
         let unknown = pods.into_iter().filter(|pod| !known.contains(&pod.alias));
         if self.recovery.lost {
@@ -87,6 +88,27 @@ impl Actor {
             let leftovers = unknown.map(leftover).collect();
             self.run_effect(effects::sweep(self.ports.clone(), leftovers));
         }
+    }
+
+    /// Releases what the last daemon was taking away and whose link is gone: its DEL may have been answered. One whose link
+    /// is there was not, and neither is it known of one that has none of ours.
+    fn let_go(&mut self, pods: &[ObservedPod]) {
+        for key in std::mem::take(&mut self.leaving) {
+            if self.working.contains_key(&key) {
+                // A DEL of this daemon.
+                self.leaving.insert(key);
+                continue;
+            }
+            let alias = alias_of(&key);
+            let made = |attachment: &Attachment| attachment.interface == PodInterface::Created;
+            if self.pool.attachment(&key).is_some_and(made)
+                && !pods.iter().any(|pod| pod.alias == alias)
+            {
+                info!(attachment = %key, "was being deleted when the last daemon ended, and its link is gone: released");
+                self.let_rest(key);
+            }
+        }
+        self.changed();
     }
 
     /// The kernel has no pods but those that the pool knows. Until then no address is given to a pod: it could be one

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// The parts of an ADD or a DEL. An ADD's checkpoint and netlink run side by side, a DEL's one after the other; the rest of
-/// its time is the way through the daemon.
+/// The parts of an ADD or a DEL. Checkpoint and netlink run side by side; the rest of its time is the way through the
+/// daemon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Split {
     /// Until there was an address.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use ipam::{Address, Attachment, Event, Layout, Pool, Returning, Snapshot};
+use ipam::{Address, Attachment, AttachmentKey, Event, Layout, Pool, Returning, Snapshot};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -47,6 +47,9 @@ pub struct Persisted<A = Arc<Attachment>, D = Arc<Address>> {
     /// Whether pods may live that the pool does not name, since an earlier state was lost.
     #[serde(default)]
     pub lost: bool,
+    /// Attachments whose links were being taken away. Nobody else has their addresses yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub leaving: BTreeSet<AttachmentKey>,
     /// The pool.
     pub pool: Snapshot<A, D>,
 }
@@ -111,6 +114,7 @@ impl Start {
             commands,
             running: FuturesUnordered::new(),
             working: HashMap::new(),
+            leaving: resumed.leaving,
             waiting: VecDeque::new(),
             gave_up: Returning::default(),
             bound: Bound::default(),
@@ -149,6 +153,7 @@ struct Resumed {
     facts: Option<NodeFacts>,
     claimed: Option<String>,
     lost: bool,
+    leaving: BTreeSet<AttachmentKey>,
 }
 
 impl Resumed {
@@ -175,6 +180,7 @@ fn resume(state: Option<Persisted>, boot_id: &str, now: ipam::Timestamp) -> Resu
     match restored {
         Ok(pool) => Resumed {
             lost: state.lost || !pool.knowledge().complete,
+            leaving: state.leaving,
             pool,
             claimed: state.node.as_ref().map(|node| node.instance_id.clone()),
             facts: state.node.filter(|_| same_boot),

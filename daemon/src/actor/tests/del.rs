@@ -1,28 +1,94 @@
 //! DEL: what is gone before its answer, what it must not touch, and how long its address rests.
 
+use std::time::Duration;
+
 use berth_cni::contract::Outcome;
 use tokio::time::{Instant, sleep};
 
 use super::add::large;
 use super::invariants::{Live, live};
 use super::node::{A_WHILE, MINUTE, Node, SECOND, added, alias};
-use crate::dataplane::fake::Verb;
+use crate::dataplane::fake::{Fault, Verb};
 
 #[tokio::test(start_paused = true)]
-async fn routes_go_first_then_the_release_is_written_then_it_is_answered() {
-    let node = Node::ready().await;
-    node.added("p0").await;
+async fn it_is_answered_when_the_routes_are_gone_and_the_disk_knows_that_it_leaves() {
+    for (write, removal) in [(SECOND, 6 * SECOND), (3 * SECOND, SECOND)] {
+        let node = Node::ready().await;
+        node.added("p0").await;
+        sleep(A_WHILE).await;
+        node.disk.take(write);
+        node.kernel.set_delay(Verb::RemovePod, removal);
+        let del = node.del("p0");
+        sleep(2 * SECOND).await;
+        let on_disk = node.on_disk();
+        let so_far = (node.kernel.pods().len(), on_disk.leaving.len());
+        assert_eq!(so_far, if write < removal { (1, 1) } else { (0, 0) });
+        assert_eq!(on_disk.pool.attachments.len(), 1);
+        assert!(!del.is_finished(), "answered before both were done");
+        assert_eq!(del.await.unwrap(), Outcome::Deleted);
+        assert!(node.kernel.pods().is_empty());
+        assert_eq!(node.on_disk().leaving.len(), 1);
+        sleep(A_WHILE + write).await;
+        assert!(node.on_disk().pool.attachments.is_empty());
+        assert!(node.on_disk().leaving.is_empty());
+    }
+}
+
+/// The answer is out, the release was not written: the next daemon finds neither a link nor a reason to wait for one.
+#[tokio::test(start_paused = true)]
+async fn one_that_was_leaving_is_released_by_the_next_daemon() {
+    let mut node = Node::ready().await;
+    node.added_at_once(0..2).await;
     sleep(A_WHILE).await;
     node.disk.take(SECOND);
-    node.kernel.set_delay(Verb::RemovePod, SECOND);
+    node.deleted("p0").await;
+    node.kill().await;
+    let on_disk = node.on_disk();
+    assert_eq!(
+        (on_disk.leaving.len(), on_disk.pool.attachments.len()),
+        (1, 2)
+    );
+    node.disk.take(Duration::ZERO);
+    node.restart().await;
+    sleep(A_WHILE).await;
+    let report = node.report().await;
+    assert_eq!((report.attachments.len(), report.addresses.cooling), (1, 1));
+    assert!(node.on_disk().leaving.is_empty());
+}
+
+/// Its link is there, so its DEL was not answered: it lives, as a runtime that lost the daemon has it, until that comes again.
+#[tokio::test(start_paused = true)]
+async fn one_that_was_leaving_and_has_its_link_stays() {
+    let mut node = Node::ready().await;
+    let answer = node.added("p0").await;
+    sleep(A_WHILE).await;
+    node.kernel.set_delay(Verb::RemovePod, MINUTE);
     let del = node.del("p0");
-    sleep(SECOND * 3 / 4).await;
-    assert!(node.kernel.pods().is_empty());
-    sleep(SECOND).await;
-    assert!(!del.is_finished(), "answered before it was on disk");
-    assert_eq!(node.on_disk().pool.attachments.len(), 1);
-    assert_eq!(del.await.unwrap(), Outcome::Deleted);
-    assert!(node.on_disk().pool.attachments.is_empty());
+    sleep(A_WHILE).await;
+    assert_eq!(node.on_disk().leaving.len(), 1);
+    node.restart().await;
+    assert_ne!(del.await.unwrap(), Outcome::Deleted);
+    sleep(5 * MINUTE).await;
+    node.assert_sound(&live(0..1, &[answer])).await;
+    assert!(node.on_disk().leaving.is_empty());
+    node.deleted("p0").await;
+    sleep(A_WHILE).await;
+    node.assert_sound(&Live::new()).await;
+}
+
+/// It lives on when its links could not be removed, and no later start takes it for gone.
+#[tokio::test(start_paused = true)]
+async fn one_whose_links_stay_is_not_leaving_any_more() {
+    let node = Node::ready().await;
+    node.added("p0").await;
+    node.kernel.fail_next(Verb::RemovePod, Fault::Refused, 1);
+    assert_ne!(node.del("p0").await.unwrap(), Outcome::Deleted);
+    sleep(A_WHILE).await;
+    let on_disk = node.on_disk();
+    assert_eq!(
+        (on_disk.leaving.len(), on_disk.pool.attachments.len()),
+        (0, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]

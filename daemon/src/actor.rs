@@ -39,7 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -57,7 +57,7 @@ use add::AddJob;
 use bound::Bound;
 use check::CheckJob;
 use del::DelJob;
-use document::Written;
+use document::Told;
 use effects::Effect;
 use handle::Command;
 use layout::Layouts;
@@ -125,8 +125,8 @@ pub struct Actor {
     seq: u64,
     /// Whether the state has changed since, and somebody waits for it to be written.
     dirty: bool,
-    /// What writing the state the last time left for the next.
-    written: Arc<Mutex<Written>>,
+    /// What was handed to the store last.
+    told: Told,
     /// What is logged of requests once their answers are on their way.
     unsaid: Vec<Unsaid>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -265,7 +265,8 @@ impl Actor {
         }
         self.seq += 1;
         self.dirty = false;
-        self.store.submit(self.seq, self.document());
+        let document = self.document();
+        self.store.submit(self.seq, document);
     }
 
     /// Logs something once the answers of this turn are on their way.

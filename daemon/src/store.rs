@@ -7,7 +7,7 @@ pub mod checkpoint;
 #[cfg(test)]
 pub mod fake;
 mod file;
-pub mod fragments;
+pub mod seen;
 
 use std::sync::Arc;
 

@@ -109,7 +109,7 @@ impl Start {
             token_seed: self.token_seed,
             seq: 0,
             dirty: false,
-            written: Arc::default(),
+            told: super::document::Told::default(),
             unsaid: Vec::new(),
             commands,
             running: FuturesUnordered::new(),

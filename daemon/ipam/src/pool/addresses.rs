@@ -1,4 +1,4 @@
-//! The addresses of a pool, each shared with the snapshots that show it, and their census, which is kept with them: this is
+//! The addresses of a pool, each shared with who was told of it, and their census, which is kept with them: this is
 //! the only place that changes an address, so that nothing that is asked for often has to go through all of them.
 
 use std::collections::BTreeMap;
@@ -31,9 +31,9 @@ impl Addresses {
         &self.census
     }
 
-    /// All of them, for a snapshot: what does not change until the next one is the same object in both.
-    pub(super) fn shared(&self) -> BTreeMap<Ipv4Addr, Arc<Address>> {
-        self.all.clone()
+    /// All of them; one that does not change stays the same object.
+    pub(super) fn shared(&self) -> impl Iterator<Item = (&Ipv4Addr, &Arc<Address>)> {
+        self.all.iter()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Ipv4Addr, &Address)> {

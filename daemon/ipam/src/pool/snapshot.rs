@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Intent, IntentId};
 use crate::address::Address;
-use crate::attachment::Attachment;
+use crate::attachment::{Attachment, AttachmentKey};
 use crate::budget::Budget;
 use crate::eni::Eni;
 use crate::pool::{Knowledge, Pool, Violation};
 use crate::trouble::Troubles;
 
-/// All that outlives the process; what did not change between two snapshots is the same object in both. Troubles do not: a new process tries at once.
+/// All that outlives the process. Troubles do not: a new process tries at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot<A = Arc<Attachment>, D = Arc<Address>> {
     /// The ENIs.
@@ -34,41 +34,41 @@ pub struct Snapshot<A = Arc<Attachment>, D = Arc<Address>> {
 /// The highest name of a next action. No node comes near it, and none that starts with it runs out of names.
 const LAST_INTENT: u64 = u64::MAX / 2;
 
-impl Snapshot {
-    /// The same with attachments and addresses in another form.
-    pub fn shown_as<'a, A, D>(
-        &'a self,
-        attachment: impl FnMut(&'a Arc<Attachment>) -> A,
-        mut address: impl FnMut(&'a Arc<Address>) -> D,
+impl Pool {
+    /// The state to write.
+    pub fn snapshot(&self) -> Snapshot {
+        let addresses = self.shared_addresses();
+        self.snapshot_of(
+            addresses.map(|(ip, of)| (*ip, Arc::clone(of))).collect(),
+            self.attachments.values().cloned().collect(),
+        )
+    }
+
+    /// The same with these for the attachments and addresses, in whatever form.
+    pub fn snapshot_of<A, D>(
+        &self,
+        addresses: BTreeMap<Ipv4Addr, D>,
+        attachments: Vec<A>,
     ) -> Snapshot<A, D> {
-        let addresses = self.addresses.iter();
+        let durable = self.intents.iter().filter(|(_, i)| i.action.is_durable());
         Snapshot {
-            enis: self.enis.clone(),
-            addresses: addresses.map(|(ip, of)| (*ip, address(of))).collect(),
-            attachments: self.attachments.iter().map(attachment).collect(),
-            intents: self.intents.clone(),
+            enis: self.enis.values().cloned().collect(),
+            addresses,
+            attachments,
+            intents: durable.map(|(id, intent)| (*id, intent.clone())).collect(),
             next_intent: self.next_intent,
             knowledge: self.knowledge,
         }
     }
-}
 
-impl Pool {
-    /// The state to write.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            enis: self.enis.values().cloned().collect(),
-            addresses: self.addresses.shared(),
-            attachments: self.attachments.values().cloned().collect(),
-            intents: self
-                .intents
-                .iter()
-                .filter(|(_, intent)| intent.action.is_durable())
-                .map(|(id, intent)| (*id, intent.clone()))
-                .collect(),
-            next_intent: self.next_intent,
-            knowledge: self.knowledge,
-        }
+    /// All attachments in the order of their keys. One that does not change stays the same object.
+    pub fn shared_attachments(&self) -> impl Iterator<Item = (&AttachmentKey, &Arc<Attachment>)> {
+        self.attachments.iter()
+    }
+
+    /// All addresses, in their order. One that does not change stays the same object.
+    pub fn shared_addresses(&self) -> impl Iterator<Item = (&Ipv4Addr, &Arc<Address>)> {
+        self.addresses.shared()
     }
 }
 

@@ -40,6 +40,7 @@ use std::future::Future;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -130,6 +131,8 @@ pub struct Actor {
     /// What is logged of requests once their answers are on their way.
     unsaid: Vec<Unsaid>,
     commands: mpsc::UnboundedReceiver<Command>,
+    /// Effects of this turn.
+    begun: Vec<Running>,
     running: FuturesUnordered<Running>,
     working: HashMap<AttachmentKey, Working>,
     /// Attachments whose links a DEL takes away, or took away before the last daemon ended.
@@ -173,14 +176,17 @@ impl Actor {
         self.start_up();
         loop {
             self.serve();
-            if !self.unsaid.is_empty() {
-                // Pods were answered in this turn: that goes out before the house is kept.
+            if !self.unsaid.is_empty() || !self.begun.is_empty() {
+                // Answers go out, and who writes begins, before the kernel is asked: the thread that asks it may take
+                // this one's processor at once, and the write would begin when that is done.
                 tokio::task::yield_now().await;
             }
+            self.begin_effects();
             self.keep_house();
             if self.stopped() {
                 break;
             }
+            self.running.extend(self.begun.drain(..));
             let wake = self.sleep_until_deadline();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -274,8 +280,22 @@ impl Actor {
         self.unsaid.push(Box::new(words));
     }
 
+    /// Begins with the end of the turn, after the write that the effect may wait for.
     fn run_effect(&mut self, effect: impl Future<Output = Effect> + Send + 'static) {
-        self.running.push(Box::pin(effect));
+        self.begun.push(Box::pin(effect));
+    }
+
+    /// Begins what is to be done before the house is kept.
+    fn begin_effects(&mut self) {
+        // It is polled again before this task sleeps, and then by who wakes it.
+        let mut nobody = Context::from_waker(Waker::noop());
+        for mut effect in self.begun.drain(..) {
+            let done = effect.as_mut().poll(&mut nobody);
+            self.running.push(match done {
+                Poll::Ready(done) => Box::pin(std::future::ready(done)),
+                Poll::Pending => effect,
+            });
+        }
     }
 
     fn command(&mut self, command: Command) {

@@ -11,12 +11,13 @@ use crate::time::Timestamp;
 /// The key of an attachment, as the CNI spec has it (section 2, "a network attachment is identified by ...").
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttachmentKey {
-    /// Network name.
-    pub network: String,
+    // First, since keys of one interface stand side by side then.
     /// `CNI_CONTAINERID`.
     pub container_id: String,
     /// `CNI_IFNAME`.
     pub ifname: String,
+    /// Network name.
+    pub network: String,
 }
 
 impl AttachmentKey {

@@ -162,8 +162,8 @@ impl Actor {
     /// An attachment of another network to the same interface. Two cannot share one: its link's alias tells container and
     /// interface only, and the DEL of either would take it.
     fn of_another_network(&self, key: &AttachmentKey) -> Option<AttachmentKey> {
-        let mut keys = self.pool.attachments().map(|attachment| &attachment.key);
-        keys.find(|other| other.is_same_interface(key)).cloned()
+        let mut others = self.pool.on_interface(key);
+        others.next().map(|other| other.key.clone())
     }
 
     /// Makes the links while the checkpoint is written.

@@ -108,10 +108,8 @@ impl Actor {
 
     /// The attachment that a request is about: one that was recovered from the kernel is known by container and interface.
     pub(super) fn find(&self, key: &AttachmentKey) -> Option<&Attachment> {
-        let recovered = |a: &&Attachment| a.is_recovered() && a.key.is_same_interface(key);
-        self.pool
-            .attachment(key)
-            .or_else(|| self.pool.attachments().find(recovered))
+        let recovered = || self.pool.on_interface(key).find(|a| a.is_recovered());
+        self.pool.attachment(key).or_else(recovered)
     }
 
     /// The links are gone and the disk knows, or not. Without links the address rests either way, and the runtime asks

@@ -112,6 +112,7 @@ impl Start {
             told: super::document::Told::default(),
             unsaid: Vec::new(),
             commands,
+            begun: Vec::new(),
             running: FuturesUnordered::new(),
             working: HashMap::new(),
             leaving: resumed.leaving,

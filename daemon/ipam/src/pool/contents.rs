@@ -107,6 +107,17 @@ impl Pool {
         self.addresses.census()
     }
 
+    /// The attachments to one interface, in whatever network.
+    pub fn on_interface(&self, key: &AttachmentKey) -> impl Iterator<Item = &Attachment> + use<'_> {
+        let first = AttachmentKey {
+            network: String::new(),
+            ..key.clone()
+        };
+        let interface = first.clone();
+        let from = self.attachments.range(first..).map(|(_, a)| &**a);
+        from.take_while(move |attachment| attachment.key.is_same_interface(&interface))
+    }
+
     /// The live attachments.
     pub fn attachments(&self) -> impl Iterator<Item = &Attachment> {
         self.attachments.values().map(|attachment| &**attachment)

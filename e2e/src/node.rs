@@ -382,12 +382,13 @@ fn endpoint(address: Ipv4Addr) -> String {
     format!("http://{address}")
 }
 
+/// Not in the checkpoint's directory, as on a node: the daemon watches this one.
 fn socket(dir: &Path) -> PathBuf {
-    dir.join("berthd.sock")
+    dir.join("run/berthd.sock")
 }
 
 fn tombstones(dir: &Path) -> PathBuf {
-    dir.join("tombstones")
+    dir.join("run/tombstones")
 }
 
 /// The chain that berth ships: itself, and `portmap` behind it.

@@ -20,7 +20,7 @@ pub(crate) fn add(call: &Call) -> Result<Option<Value>, Error> {
     let ask = request(call)?;
     let netns = Netns::open(&environment.netns, environment.own_netns_allowed)
         .map_err(|error| error.into_error(&environment.netns))?;
-    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline)?;
+    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline);
     let outcome = daemon.ask_until_answered(ask, Some(netns.as_fd()))?;
     conclude(call, outcome)
 }

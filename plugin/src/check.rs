@@ -18,7 +18,7 @@ pub(crate) fn check(call: &Call) -> Result<Option<Value>, Error> {
     let path = &call.environment.netns;
     let netns = Netns::open(path, call.environment.own_netns_allowed)
         .map_err(|error| error.into_error(path))?;
-    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline)?;
+    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline);
     conclude(daemon.ask_until_answered(ask, Some(netns.as_fd()))?)
 }
 

@@ -2,8 +2,8 @@
 //! absence means to the runtime is said here once, in CNI codes.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -55,14 +55,12 @@ impl AskError {
 
 impl Daemon {
     /// The daemon behind `socket`, asked until `deadline`.
-    pub(crate) fn new(socket: &Path, deadline: Instant) -> Result<Self, Error> {
-        let invocation = random_name()
-            .map_err(|error| Error::new(code::IO, format!("cannot read /dev/urandom: {error}")))?;
-        Ok(Self {
+    pub(crate) fn new(socket: &Path, deadline: Instant) -> Self {
+        Self {
             socket: socket.into(),
             deadline,
-            invocation,
-        })
+            invocation: unique_name(),
+        }
     }
 
     /// This process's name in every request.
@@ -173,11 +171,11 @@ impl From<Unreadable> for AskError {
     }
 }
 
-/// 128 random bits as hex.
-fn random_name() -> io::Result<String> {
-    let mut bits = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bits)?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(bits)))
+/// A name that no other process has: 128 bits as hex, from the keys of the process's hash maps, which are getrandom(2)'s
+/// (`library/std/src/sys/random/linux.rs`). Unique, not secret.
+fn unique_name() -> String {
+    let keys = RandomState::new();
+    format!("{:016x}{:016x}", keys.hash_one(0), keys.hash_one(1))
 }
 
 impl fmt::Display for AskError {

@@ -23,7 +23,7 @@ pub(crate) fn del(call: &Call) -> Result<Option<Value>, Error> {
         note(&odd.to_string());
     }
     let paths = call.config.paths()?;
-    let daemon = Daemon::new(&paths.socket, call.deadline)?;
+    let daemon = Daemon::new(&paths.socket, call.deadline);
     let netns = netns.as_ref().map(AsFd::as_fd);
     match ask(&daemon, &request, netns) {
         Err(away) if away.is_away() => bury(&daemon, &request, netns, &paths, &away),

@@ -15,7 +15,7 @@ const KEYS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 /// Takes back what is not named. A daemon that is away makes this fail: there is nobody else who knows what is there.
 pub(crate) fn gc(call: &Call) -> Result<Option<Value>, Error> {
     let ask = request(call)?;
-    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline)?;
+    let daemon = Daemon::new(&call.config.paths()?.socket, call.deadline);
     conclude(daemon.ask_until_answered(ask, None)?)
 }
 

@@ -18,7 +18,7 @@ const AFTERWARDS: Duration = Duration::from_millis(300);
 /// Success, or code 50.
 pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
     let paths = call.config.paths()?;
-    let daemon = Daemon::new(&paths.socket, call.deadline - AFTERWARDS)?;
+    let daemon = Daemon::new(&paths.socket, call.deadline - AFTERWARDS);
     match daemon.ask(Ask::Status, None) {
         Ok(outcome) => conclude(outcome),
         Err(lost) => {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::effects::{self, Effect};
-use super::split::{Split, ms, timed};
+use super::split::{Split, ms, timed, timed_since};
 use super::{Actor, failure, translate};
 use crate::dataplane::{DataplaneError, PodLinks};
 
@@ -184,12 +184,12 @@ impl Actor {
         if let Some(working) = self.working.get_mut(&key) {
             working.add = Some(job);
         }
-        let seq = self.changed();
+        let (seq, changed) = (self.changed(), self.now());
         let (ports, durable) = (self.ports.clone(), self.store.durable());
         self.run_effect(async move {
             let ((links, netlink), (stored, checkpoint)) = tokio::join!(
                 timed(&*ports.clock, ports.dataplane.apply_pod(&layout, netns)),
-                timed(&*ports.clock, effects::durable(durable, seq))
+                timed_since(&*ports.clock, changed, effects::durable(durable, seq))
             );
             let split = Split {
                 wait,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::effects::{self, Effect};
-use super::split::{Split, ms, timed};
+use super::split::{Split, ms, timed, timed_since};
 use super::{Actor, failure, translate};
 use crate::dataplane::{Dataplane, DataplaneError};
 
@@ -84,12 +84,12 @@ impl Actor {
         if let Some(working) = self.working.get_mut(&key) {
             working.del = Some(job);
         }
-        let (seq, durable) = (self.changed(), self.store.durable());
-        let clock = self.ports.clock.clone();
+        let (seq, changed) = (self.changed(), self.now());
+        let (clock, durable) = (self.ports.clock.clone(), self.store.durable());
         self.run_effect(async move {
             let ((removed, netlink), (stored, checkpoint)) = tokio::join!(
                 timed(&*clock, removed),
-                timed(&*clock, effects::durable(durable, seq))
+                timed_since(&*clock, changed, effects::durable(durable, seq))
             );
             let split = Split {
                 checkpoint,

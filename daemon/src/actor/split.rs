@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
+use ipam::Timestamp;
+
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
@@ -43,7 +45,15 @@ pub(super) fn ms(duration: Duration) -> f64 {
 
 /// What a future answers, and how long it took.
 pub(super) async fn timed<T>(clock: &dyn Clock, work: impl Future<Output = T>) -> (T, Duration) {
-    let begun = clock.now();
+    timed_since(clock, clock.now(), work).await
+}
+
+/// The same of what began before its future.
+pub(super) async fn timed_since<T>(
+    clock: &dyn Clock,
+    begun: Timestamp,
+    work: impl Future<Output = T>,
+) -> (T, Duration) {
     let done = work.await;
     (done, clock.now().since(begun))
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use berth_cni::contract::{
     Added, Ask, DelRequest, Failure, Outcome, PROTOCOL, Reply, Request, STOPPING,
@@ -89,6 +90,8 @@ pub enum Act {
     Slam,
     /// Reads the request and says nothing until the plugin is gone.
     Hang,
+    /// Reads the request and sends one byte after the other of an answer that takes half a minute.
+    Drip,
 }
 
 /// One request as it arrived.
@@ -220,7 +223,21 @@ fn perform(act: &Act, mut stream: UnixStream, seen: &Mutex<Vec<Seen>>) {
         }
         Act::Say(bytes) => stream.write_all(bytes).unwrap(),
         Act::Hang => drop(stream.read(&mut [0])),
+        Act::Drip => drip(&mut stream),
         Act::Cut | Act::Slam => {}
+    }
+}
+
+/// Until the plugin is gone. Faster than a timer, so that there is always something to read.
+fn drip(stream: &mut UnixStream) {
+    for byte in framed(&vec![b' '; 1 << 20]) {
+        if stream.write_all(&[byte]).is_err() {
+            return;
+        }
+        let sent = Instant::now();
+        while sent.elapsed() < Duration::from_micros(30) {
+            std::thread::yield_now();
+        }
     }
 }
 

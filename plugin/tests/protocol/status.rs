@@ -99,3 +99,10 @@ fn s01_a_daemon_that_could_serve_no_add_is_no_daemon_however_alive() {
     status(&place).fails(50, &["protocol 7", "same release"]);
     status(&place).fails(50, &["no such verb"]);
 }
+
+#[test]
+fn s06_a_daemon_that_sends_byte_after_byte_costs_no_more_than_one_that_is_silent() {
+    let place = Place::new();
+    let _daemon = place.listen(vec![Act::Drip]);
+    status(&place).fails(50, &["did not answer in time"]);
+}

@@ -19,6 +19,7 @@ mod failure;
 mod gc;
 mod handle;
 mod layout;
+mod persisted;
 mod planner;
 mod recovery;
 mod repair;
@@ -33,7 +34,8 @@ mod vpc;
 
 pub use effects::Ports;
 pub use handle::{Handle, Stopped};
-pub use startup::{Persisted, Start};
+pub use persisted::{Persisted, SCHEMA};
+pub use startup::Start;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;

@@ -21,7 +21,7 @@ use crate::lock::{AWS_NODE_SOCKET, Lock, LockError, OWNER_ENDS_WITHIN, refuse_be
 use crate::metrics::{CountedStore, Metrics};
 use crate::server::{BindError, Listener};
 use crate::settings::{HttpSettings, Settings};
-use crate::store::checkpoint::{CheckpointError, Loaded, load};
+use crate::store::checkpoint::{CheckpointError, Loaded};
 use crate::store::{FileStore, StoreError, StoreHandle};
 use crate::subnets::SubnetSight;
 use crate::tombstones::{TombstoneError, Tombstones};
@@ -189,7 +189,7 @@ fn watchers(
 
 /// The state on the disk, if it can be used.
 fn found(checkpoint: &Path) -> Result<Option<Persisted>, AppError> {
-    match load::<Persisted>(checkpoint)? {
+    match Persisted::load(checkpoint)? {
         Loaded::Fresh => Ok(None),
         Loaded::Ours { berth, .. } => Ok(Some(berth)),
         Loaded::Foreign { allocations } if allocations.is_empty() => Ok(None),
@@ -233,6 +233,7 @@ fn token_seed() -> Result<String, AppError> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::actor::SCHEMA;
 
     fn checkpoint(berth: &str) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
@@ -250,17 +251,19 @@ mod tests {
 
     #[test]
     fn a_state_of_this_release_is_used() {
-        let (_dir, path) = checkpoint(&state(1));
+        let (_dir, path) = checkpoint(&state(SCHEMA));
         assert!(found(&path).unwrap().is_some());
         assert!(path.exists());
     }
 
     #[test]
     fn a_state_of_another_release_is_set_aside() {
-        let (dir, path) = checkpoint(&state(2));
-        assert!(found(&path).unwrap().is_none());
-        assert!(!path.exists());
-        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        for schema in [SCHEMA - 1, SCHEMA + 1] {
+            let (dir, path) = checkpoint(&state(schema));
+            assert!(found(&path).unwrap().is_none());
+            assert!(!path.exists());
+            assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
+        }
     }
 
     #[test]

@@ -109,7 +109,8 @@ pub enum AddressState {
     },
     /// A pod has it.
     Assigned {
-        /// Which.
+        /// Which. Not written: the attachment names its address.
+        #[serde(skip)]
         to: AttachmentKey,
     },
     /// A pod had it until lately; nobody may have it before `until`.
@@ -185,6 +186,7 @@ pub struct Address {
     /// When we learned of it; a Describe that began earlier says nothing about it.
     pub learned: Timestamp,
     /// Set while Describe does not show it: then no new pod gets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Misses>,
 }
 

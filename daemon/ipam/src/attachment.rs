@@ -9,7 +9,7 @@ use crate::eni::EniId;
 use crate::time::Timestamp;
 
 /// The key of an attachment, as the CNI spec has it (section 2, "a network attachment is identified by ...").
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttachmentKey {
     // First, since keys of one interface stand side by side then.
     /// `CNI_CONTAINERID`.

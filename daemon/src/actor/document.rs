@@ -8,7 +8,7 @@ use ipam::{Address, Attachment, AttachmentKey};
 use serde::ser::Error;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::startup::{Persisted, SCHEMA};
+use super::persisted::{Beside, Persisted, SCHEMA};
 use super::{Actor, translate};
 use crate::store::Document;
 use crate::store::checkpoint::{CheckpointError, encode};
@@ -82,11 +82,11 @@ impl Text {
             match (place, attachment) {
                 (Ok(at), Some(attachment)) => {
                     self.allocations[at] = to_raw_value(&translate::allocation(attachment))?;
-                    written[at] = to_raw_value(attachment)?;
+                    written[at] = to_raw_value(&Beside::of(attachment))?;
                 }
                 (Err(at), Some(attachment)) => {
                     let allocation = to_raw_value(&translate::allocation(attachment))?;
-                    written.insert(at, to_raw_value(attachment)?);
+                    written.insert(at, to_raw_value(&Beside::of(attachment))?);
                     self.allocations.insert(at, allocation);
                     self.keys.insert(at, key.clone());
                 }

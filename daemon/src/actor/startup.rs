@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
-use ipam::{Address, Attachment, AttachmentKey, Event, Layout, Pool, Returning, Snapshot};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use ipam::{AttachmentKey, Event, Layout, Pool, Returning};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
@@ -16,6 +14,7 @@ use super::bound::Bound;
 use super::effects::{self, Effect, Identified, Ports, Retry};
 use super::handle::Told;
 use super::layout::Layouts;
+use super::persisted::Persisted;
 use super::recovery::Recovery;
 use super::repair::Repairs;
 use super::sweep::Sweep;
@@ -28,40 +27,8 @@ use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::store::StoreHandle;
 
-/// Version of our part of the checkpoint.
-pub const SCHEMA: u32 = 1;
 /// Between two tries to learn something at start-up.
 const AGAIN: Duration = Duration::from_millis(500);
-
-/// Our part of the checkpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Persisted<A = Arc<Attachment>, D = Arc<Address>> {
-    /// Version of this form. One that is not known here makes the file as good as corrupt: a later form that happens to
-    /// decode must not be taken for this one.
-    #[serde(deserialize_with = "known_schema")]
-    pub schema: u32,
-    /// /proc/sys/kernel/random/boot_id of the boot that its times belong to.
-    pub boot_id: String,
-    /// The node.
-    pub node: Option<NodeFacts>,
-    /// Whether pods may live that the pool does not name, since an earlier state was lost.
-    #[serde(default)]
-    pub lost: bool,
-    /// Attachments whose links were being taken away. Nobody else has their addresses yet.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub leaving: BTreeSet<AttachmentKey>,
-    /// The pool.
-    pub pool: Snapshot<A, D>,
-}
-
-fn known_schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    match u32::deserialize(deserializer)? {
-        SCHEMA => Ok(SCHEMA),
-        other => Err(D::Error::custom(format!(
-            "schema {other} is of another release, this one has {SCHEMA}"
-        ))),
-    }
-}
 
 /// All that an actor starts with.
 pub struct Start {

@@ -183,6 +183,17 @@ pub fn encode<A: Serialize, T: Serialize>(
 /// # Errors
 /// [`CheckpointError::Read`] and [`CheckpointError::SetAside`]: in both the file is as it was.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, CheckpointError> {
+    load_with(path, |_, berth| Ok(berth))
+}
+
+/// The same of a member `berth` that is understood together with the allocations, or `join` says why not.
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_with<M: DeserializeOwned, T>(
+    path: &Path,
+    join: impl FnOnce(&[Allocation], M) -> Result<T, String>,
+) -> Result<Loaded<T>, CheckpointError> {
     let document = match std::fs::read(path) {
         Ok(document) => document,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Loaded::Fresh),
@@ -191,14 +202,17 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, CheckpointErr
             return Err(CheckpointError::Read { path, source });
         }
     };
-    match decode(&document) {
+    match decode(&document, join) {
         Ok((allocations, Some(berth))) => Ok(Loaded::Ours { allocations, berth }),
         Ok((allocations, None)) => Ok(Loaded::Foreign { allocations }),
         Err(error) => keep(path, error),
     }
 }
 
-fn decode<T: DeserializeOwned>(document: &[u8]) -> Result<(Vec<Allocation>, Option<T>), String> {
+fn decode<M: DeserializeOwned, T>(
+    document: &[u8],
+    join: impl FnOnce(&[Allocation], M) -> Result<T, String>,
+) -> Result<(Vec<Allocation>, Option<T>), String> {
     let words = |error: serde_json::Error| error.to_string();
     let head: Head = serde_json::from_slice(document).map_err(words)?;
     if head.version != VERSION {
@@ -206,14 +220,14 @@ fn decode<T: DeserializeOwned>(document: &[u8]) -> Result<(Vec<Allocation>, Opti
         return Err(format!("its version is {theirs:?}, not {VERSION:?}"));
     }
     let decoded: Decoded = serde_json::from_slice(document).map_err(words)?;
-    let berth = match decoded.berth {
-        Some(member) => Some(
-            serde_json::from_str(member.get())
-                .map_err(|error| format!("its member \"berth\": {error}"))?,
-        ),
-        None => None,
-    };
-    Ok((decoded.allocations.unwrap_or_default(), berth))
+    let allocations = decoded.allocations.unwrap_or_default();
+    let joined = decoded.berth.map(|member| {
+        let member = serde_json::from_str(member.get()).map_err(words)?;
+        join(&allocations, member)
+    });
+    let berth = joined.transpose();
+    let berth = berth.map_err(|error| format!("its member \"berth\": {error}"))?;
+    Ok((allocations, berth))
 }
 
 fn keep<T>(path: &Path, error: String) -> Result<Loaded<T>, CheckpointError> {

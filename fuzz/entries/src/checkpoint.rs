@@ -38,7 +38,7 @@ pub fn checkpoint(data: &[u8]) {
         }
         Loaded::Ours { allocations, berth } => {
             let mut document = Vec::new();
-            encode(&allocations, &berth, &mut document).expect("an encoding");
+            berth.encode(&mut document).expect("an encoding");
             fs::write(&path, document).expect("a file");
             let state = berth.clone();
             assert_eq!(read(&path), Loaded::Ours { allocations, berth });
@@ -48,7 +48,7 @@ pub fn checkpoint(data: &[u8]) {
 }
 
 fn read(path: &Path) -> Loaded<Persisted> {
-    load(path).expect("a file that can be read")
+    Persisted::load(path).expect("a file that can be read")
 }
 
 /// The daemon's next start with a state that it found.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use berthd::actor::Persisted;
-use berthd::store::checkpoint::{Loaded, load};
+use berthd::store::checkpoint::Loaded;
 use fuzz_entries::mutation::Mutator;
 use fuzz_entries::{ENTRIES, Entry};
 use ipam::Pool;
@@ -137,7 +137,7 @@ fn the_checkpoints_among_the_seeds_are_read() {
         }
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), data).unwrap();
-        let loaded = load::<Persisted>(file.path()).unwrap();
+        let loaded = Persisted::load(file.path()).unwrap();
         let Loaded::Ours { berth, .. } = loaded else {
             panic!("{path}: {loaded:?}");
         };

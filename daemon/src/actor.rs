@@ -177,10 +177,14 @@ impl Actor {
     pub async fn run(mut self) {
         self.start_up();
         loop {
+            if !self.unsaid.is_empty() {
+                // Pods were answered in this turn: that goes out before anything else is done.
+                tokio::task::yield_now().await;
+            }
             self.serve();
-            if !self.unsaid.is_empty() || !self.begun.is_empty() {
-                // Answers go out, and who writes begins, before the kernel is asked: the thread that asks it may take
-                // this one's processor at once, and the write would begin when that is done.
+            if !self.begun.is_empty() {
+                // Who writes begins before the kernel is asked: the thread that asks it may take this one's processor
+                // at once, and the write would begin when that is done.
                 tokio::task::yield_now().await;
             }
             self.begin_effects();

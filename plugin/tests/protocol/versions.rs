@@ -1,6 +1,6 @@
 //! V and N: negotiation, the order of the checks, and the answer to VERSION.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 
 use serde_json::{Value, json};
 
@@ -136,7 +136,11 @@ fn n01_n02_n03_version_answers_to_anything() {
         (b"{\"cniVersion\": \"0.4.0\"}", "0.4.0"),
     ];
     for (stdin, echoed) in cases {
-        let outcome = Call::bare("VERSION").stdin(stdin).run();
+        // In a file: what is written while the plugin starts need not be there when it looks.
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(stdin).unwrap();
+        file.rewind().unwrap();
+        let outcome = Call::bare("VERSION").stdin_from(file).run();
         assert_eq!(
             outcome.result(),
             json!({"cniVersion": echoed, "supportedVersions": SUPPORTED})

@@ -1,10 +1,11 @@
 //! The actor's state as it is written. The actor tells what changed since the last time, which costs it little however many
 //! pods there are; whoever writes keeps the JSON of the rest.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ipam::{Address, Attachment, AttachmentKey};
+use ipam::{Address, Attachment, AttachmentKey, Pool};
 use serde::ser::Error;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -126,28 +127,127 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Told {
+    /// Has what is different in `pool`, and all of `state`, in the next document that is written.
+    fn tell(&mut self, pool: &Pool, state: Persisted<Raw, Raw>) -> Arc<Page> {
+        let news = News {
+            state,
+            attachments: self.attachments.changes(pool.shared_attachments()),
+            addresses: self.addresses.changes(pool.shared_addresses()),
+        };
+        locked(&self.page.news).push(news);
+        Arc::clone(&self.page)
+    }
+}
+
 impl Actor {
     /// The state as it is now, or newer when it comes to be written.
     pub(super) fn document(&mut self) -> impl Document + use<> {
-        let attachments = self
-            .told
-            .attachments
-            .changes(self.pool.shared_attachments());
-        let addresses = self.told.addresses.changes(self.pool.shared_addresses());
         let state = Persisted {
             schema: SCHEMA,
             boot_id: self.boot_id.clone(),
             node: self.facts.clone(),
             lost: self.recovery.lost,
             leaving: self.leaving.clone(),
-            pool: self.pool.snapshot_of(Default::default(), Vec::new()),
+            pool: self.pool.snapshot_of(BTreeMap::new(), Vec::new()),
         };
-        let news = News {
-            state,
-            attachments,
-            addresses,
+        self.told.tell(&self.pool, state)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ipam::{Event, Snapshot, Timestamp};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An ENI with six addresses, of which none is used.
+    fn pool() -> Pool {
+        let address = |last: u8| {
+            let free =
+                r#"{"eni":"eni-0","block":"single","state":{"free":{"since":0}},"learned":0}"#;
+            format!(r#""10.0.1.{last}":{free}"#)
         };
-        locked(&self.told.page.news).push(news);
-        Arc::clone(&self.told.page)
+        let addresses = (4..10).map(address).collect::<Vec<_>>().join(",");
+        let eni = r#"{"id":"eni-0","mac":"0a:c3:4d:0b:ff:90","device_index":0,"primary_address":"10.0.1.11",
+            "subnet":"10.0.1.0/24","ownership":"primary","state":{"ready":{"since":0}},"attachment_id":"a",
+            "delete_on_termination":true,"learned":0,"missed":null}"#;
+        let knowledge = r#"{"complete":true,"described":null,"wanted":false}"#;
+        let snapshot = format!(
+            r#"{{"enis":[{eni}],"addresses":{{{addresses}}},"attachments":[],"intents":{{}},"next_intent":0,"knowledge":{knowledge}}}"#
+        );
+        let snapshot: Snapshot = serde_json::from_str(&snapshot).unwrap();
+        Pool::try_from(snapshot).unwrap()
+    }
+
+    fn state<A, D>(pool: Snapshot<A, D>, lost: bool) -> Persisted<A, D> {
+        Persisted {
+            schema: SCHEMA,
+            boot_id: "b".to_owned(),
+            node: None,
+            lost,
+            leaving: std::collections::BTreeSet::new(),
+            pool,
+        }
+    }
+
+    fn key(pod: u8) -> AttachmentKey {
+        AttachmentKey {
+            network: "aws-cni".to_owned(),
+            container_id: format!("c{pod}"),
+            ifname: "eth0".to_owned(),
+        }
+    }
+
+    /// One step in the life of a pod: it comes, or is wired, or goes.
+    fn step(pool: &mut Pool, pod: u8, goes: bool) {
+        let key = key(pod);
+        let event = match pool.attachment(&key) {
+            None => match pool.choose() {
+                Some((address, eni)) => Event::Allocated {
+                    attachment: Box::new(Attachment::bare(
+                        key,
+                        address,
+                        eni,
+                        Timestamp::from_secs(1),
+                    )),
+                },
+                None => Event::Tick {
+                    now: Timestamp::from_secs(60),
+                },
+            },
+            Some(_) if goes => Event::Released {
+                key,
+                until: Timestamp::from_secs(30),
+            },
+            Some(_) => Event::Wired {
+                key,
+                host_ifindex: u32::from(pod),
+            },
+        };
+        pool.apply(event).unwrap();
+    }
+
+    proptest! {
+        /// What is written is what would be written of the whole, however much of it was told and not written in between.
+        #[test]
+        fn the_document_is_that_of_the_whole_state(
+            steps in prop::collection::vec((0..8_u8, any::<bool>(), any::<bool>()), 1..60),
+        ) {
+            let (mut pool, mut told) = (pool(), Told::default());
+            for (pod, goes, written) in steps {
+                step(&mut pool, pod, goes);
+                let lost = pod == 0;
+                let page = told.tell(&pool, state(pool.snapshot_of(BTreeMap::new(), Vec::new()), lost));
+                if written {
+                    let (mut kept, mut whole) = (Vec::new(), Vec::new());
+                    page.encode(&mut kept).unwrap();
+                    state(pool.snapshot(), lost).encode(&mut whole).unwrap();
+                    prop_assert_eq!(String::from_utf8(kept).unwrap(), String::from_utf8(whole).unwrap());
+                }
+            }
+        }
     }
 }

@@ -203,8 +203,9 @@ fn add_does_not_depend(world: &World<'_>) -> Verdict {
         .run(&bare(world)?.set("cniVersion", "9.9.9"))?
         .failure()?;
     if let Ok(down) = world.stop_daemon() {
-        world.run(&bare(world)?)?;
+        let answer = world.run(&bare(world)?)?;
         down.mend()?;
+        ended(&answer)?;
         again_well(world)?;
     }
     let result = world.add()?;
@@ -235,11 +236,15 @@ fn again_well(world: &World<'_>) -> Verdict {
 
 /// A success, or an error that says what a runtime is to make of it; an end in any case.
 fn answered(answer: &Answer) -> Verdict {
-    expect(!answer.hung, || {
-        format!("a runtime waits and holds a lock: {}", answer.quote())
-    })?;
+    ended(answer)?;
     if answer.succeeded() {
         return answer.silent();
     }
     answer.fails_with_one_of(&[50, 51]).map(drop)
+}
+
+fn ended(answer: &Answer) -> Verdict {
+    expect(!answer.hung, || {
+        format!("a runtime waits and holds a lock: {}", answer.quote())
+    })
 }

@@ -178,6 +178,7 @@ impl Actor {
             let outcome = failure::no_address(&Reason::DaemonStarting, self.now());
             return self.answer(job, outcome);
         };
+        // Should a DEL of the last daemon have begun to take it away.
         self.leaving.remove(&key);
         // The job keeps it for the way back: on an interface that was there before, our address stands inside.
         let (netns, wait) = (Arc::clone(&job.netns), job.split.wait);

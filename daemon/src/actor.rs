@@ -18,6 +18,7 @@ mod explaining;
 mod failure;
 mod gc;
 mod handle;
+mod joined;
 mod layout;
 mod persisted;
 mod planner;

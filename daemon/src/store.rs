@@ -32,12 +32,15 @@ pub trait Store: Send + Sync + 'static {
 
 /// What is to be written, which becomes bytes only when its turn has come: many a snapshot is overtaken before.
 pub trait Document: Send + Sync + 'static {
-    /// Appends its bytes.
+    /// Hands its bytes over, in parts that belong one behind the other.
     ///
     /// # Errors
-    /// [`CheckpointError::Encode`].
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CheckpointError>;
+    /// [`CheckpointError::Encode`], and those of `take`.
+    fn parts(&self, take: Take<'_>) -> Result<(), StoreError>;
 }
+
+/// Takes the parts of a document.
+pub type Take<'a> = &'a mut dyn FnMut(&[&[u8]]) -> Result<(), StoreError>;
 
 /// Why a document was not written.
 #[derive(Debug, thiserror::Error)]

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipam::{Address, Attachment, AttachmentKey, Pool};
 use serde::ser::Error;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
+use super::joined::Joined;
 use super::persisted::{Beside, Persisted, SCHEMA};
 use super::{Actor, translate};
-use crate::store::Document;
 use crate::store::checkpoint::{CheckpointError, encode};
 use crate::store::seen::{Change, Seen};
+use crate::store::{Document, StoreError, Take};
 
 /// What the disk was told of, or will be when its turn has come.
 #[derive(Default)]
@@ -40,85 +41,124 @@ struct News {
 
 type Raw = Box<RawValue>;
 
-/// The newest state in JSON.
+/// The newest state in JSON: the long lists as they are written, and the rest.
 #[derive(Default)]
 struct Text {
     /// Of the attachments, in their order.
     keys: Vec<AttachmentKey>,
     /// The attachments in aws-node's words, in the same order.
-    allocations: Vec<Raw>,
+    allocations: Joined,
+    /// What we know of them besides.
+    attachments: Joined,
+    ips: Vec<Ipv4Addr>,
+    /// Of the map, each with its key.
+    addresses: Joined,
     /// None only before the first news.
-    state: Option<Persisted<Raw, Raw>>,
+    rest: Option<Persisted<Raw, Raw>>,
 }
 
 impl Text {
     /// Works news in; once more changes nothing.
     fn take_in(&mut self, news: &News) -> serde_json::Result<()> {
-        let before = self.state.take().map(|state| state.pool);
-        let (mut attachments, mut addresses) =
-            before.map_or_else(Default::default, |pool| (pool.attachments, pool.addresses));
-        let worked = self.write_attachments(&mut attachments, &news.attachments);
-        let worked = worked.and_then(|()| {
-            for (ip, address) in &news.addresses {
-                match address {
-                    Some(address) => addresses.insert(*ip, to_raw_value(address)?),
-                    None => addresses.remove(ip),
-                };
-            }
-            Ok(())
-        });
-        let mut state = news.state.clone();
-        (state.pool.attachments, state.pool.addresses) = (attachments, addresses);
-        self.state = Some(state);
-        worked
+        for (key, attachment) in &news.attachments {
+            self.write_attachment(key, attachment.as_deref())?;
+        }
+        for (ip, address) in &news.addresses {
+            self.write_address(*ip, address.as_deref())?;
+        }
+        self.rest = Some(news.state.clone());
+        Ok(())
     }
 
-    fn write_attachments(
+    fn write_attachment(
         &mut self,
-        written: &mut Vec<Raw>,
-        changes: &[Change<AttachmentKey, Attachment>],
+        key: &AttachmentKey,
+        attachment: Option<&Attachment>,
     ) -> serde_json::Result<()> {
-        for (key, attachment) in changes {
-            let place = self.keys.binary_search(key);
-            match (place, attachment) {
-                (Ok(at), Some(attachment)) => {
-                    self.allocations[at] = to_raw_value(&translate::allocation(attachment))?;
-                    written[at] = to_raw_value(&Beside::of(attachment))?;
-                }
-                (Err(at), Some(attachment)) => {
-                    let allocation = to_raw_value(&translate::allocation(attachment))?;
-                    written.insert(at, to_raw_value(&Beside::of(attachment))?);
-                    self.allocations.insert(at, allocation);
-                    self.keys.insert(at, key.clone());
-                }
-                (Ok(at), None) => {
-                    self.keys.remove(at);
-                    self.allocations.remove(at);
-                    written.remove(at);
-                }
-                (Err(_), None) => {}
+        let place = self.keys.binary_search(key);
+        let Some(attachment) = attachment else {
+            if let Ok(at) = place {
+                self.keys.remove(at);
+                self.allocations.remove(at);
+                self.attachments.remove(at);
+            }
+            return Ok(());
+        };
+        let allocation = serde_json::to_string(&translate::allocation(attachment))?;
+        let beside = serde_json::to_string(&Beside::of(attachment))?;
+        match place {
+            Ok(at) => {
+                self.allocations.set(at, &allocation);
+                self.attachments.set(at, &beside);
+            }
+            Err(at) => {
+                self.keys.insert(at, key.clone());
+                self.allocations.insert(at, &allocation);
+                self.attachments.insert(at, &beside);
             }
         }
         Ok(())
+    }
+
+    fn write_address(&mut self, ip: Ipv4Addr, address: Option<&Address>) -> serde_json::Result<()> {
+        let place = self.ips.binary_search(&ip);
+        let Some(address) = address else {
+            if let Ok(at) = place {
+                self.ips.remove(at);
+                self.addresses.remove(at);
+            }
+            return Ok(());
+        };
+        let entry = format!(r#""{ip}":{}"#, serde_json::to_string(address)?);
+        match place {
+            Ok(at) => self.addresses.set(at, &entry),
+            Err(at) => {
+                self.ips.insert(at, ip);
+                self.addresses.insert(at, &entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the document over: the rest, which has the lists empty, with each between its brackets.
+    fn parts(&self, take: Take<'_>) -> Result<(), StoreError> {
+        let broken = |why| CheckpointError::Encode(serde_json::Error::custom(why));
+        let rest = self.rest.as_ref();
+        let rest = rest.ok_or_else(|| broken("there is no state yet".to_owned()))?;
+        let mut frame = Vec::new();
+        encode(&[] as &[Raw], rest, &mut frame)?;
+        let mut left = str::from_utf8(&frame).map_err(|error| broken(error.to_string()))?;
+        let mut parts = Vec::new();
+        for (empty, list) in [
+            (r#""allocations":[]"#, &self.allocations),
+            (r#""addresses":{}"#, &self.addresses),
+            (r#""attachments":[]"#, &self.attachments),
+        ] {
+            // No text of the state looks like it: quotes inside of one are escaped.
+            let found = left.find(empty);
+            let found = found.ok_or_else(|| broken(format!("no {empty} in its place")))?;
+            let (before, after) = left.split_at(found + empty.len() - 1);
+            parts.extend([before.as_bytes(), list.text()]);
+            left = after;
+        }
+        parts.push(left.as_bytes());
+        take(&parts)
     }
 }
 
 impl Document for Arc<Page> {
     /// The newest state, which may be newer than the one this was made for.
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CheckpointError> {
+    fn parts(&self, take: Take<'_>) -> Result<(), StoreError> {
         let mut text = locked(&self.text);
         // Not locked while it is worked in: the actor would wait.
         let mut news = std::mem::take(&mut *locked(&self.news)).into_iter();
         while let Some(next) = news.next() {
             if let Err(error) = text.take_in(&next) {
                 locked(&self.news).splice(..0, std::iter::once(next).chain(news));
-                return Err(CheckpointError::Encode(error));
+                return Err(CheckpointError::Encode(error).into());
             }
         }
-        let nothing =
-            || CheckpointError::Encode(serde_json::Error::custom("there is no state yet"));
-        let state = text.state.as_ref().ok_or_else(nothing)?;
-        encode(&text.allocations, state, into)
+        text.parts(take)
     }
 }
 
@@ -243,7 +283,11 @@ mod tests {
                 let page = told.tell(&pool, state(pool.snapshot_of(BTreeMap::new(), Vec::new()), lost));
                 if written {
                     let (mut kept, mut whole) = (Vec::new(), Vec::new());
-                    page.encode(&mut kept).unwrap();
+                    page.parts(&mut |parts| {
+                        kept = parts.concat();
+                        Ok(())
+                    })
+                    .unwrap();
                     state(pool.snapshot(), lost).encode(&mut whole).unwrap();
                     prop_assert_eq!(String::from_utf8(kept).unwrap(), String::from_utf8(whole).unwrap());
                 }

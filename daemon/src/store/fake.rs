@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::checkpoint::CheckpointError;
-use super::{Document, Store, StoreError};
+use super::{Document, Store, StoreError, Take};
 use crate::replace::ReplaceError;
 
 /// Clones share everything.
@@ -60,9 +59,8 @@ impl MemoryStore {
 
 /// Bytes as they are.
 impl Document for Vec<u8> {
-    fn encode(&self, into: &mut Vec<u8>) -> Result<(), CheckpointError> {
-        into.extend_from_slice(self);
-        Ok(())
+    fn parts(&self, take: Take<'_>) -> Result<(), StoreError> {
+        take(&[self])
     }
 }
 
@@ -80,9 +78,9 @@ impl Store for MemoryStore {
                 source: io::Error::other(reason.clone()),
             }));
         }
-        let mut bytes = Vec::new();
-        document.encode(&mut bytes)?;
-        state.written.push(bytes);
-        Ok(())
+        document.parts(&mut |parts| {
+            state.written.push(parts.concat());
+            Ok(())
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The store that is a file, replaced whole each time.
+//! The store that is a file, replaced whole each time. The one before stays beside it, to be written over.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::{Document, Store, StoreError};
-use crate::replace::{ReplaceError, replace};
+use crate::replace::{ReplaceError, alternate};
 
 /// The checkpoint is root's: it names every pod.
 const MODE: u32 = 0o600;
@@ -50,13 +50,9 @@ impl FileStore {
 }
 
 fn write_each(path: &Path, ordered: &mpsc::Receiver<Order>) {
-    // Kept from one to the next: the pages of a large one cost as much as its bytes.
-    let mut bytes = Vec::new();
     while let Ok((document, written)) = ordered.recv() {
-        bytes.clear();
-        let encoded = document.encode(&mut bytes).map_err(StoreError::from);
+        let replaced = document.parts(&mut |parts| Ok(alternate(path, parts, MODE)?));
         drop(document);
-        let replaced = encoded.and_then(|()| Ok(replace(path, &bytes, MODE)?));
         // Whoever does not wait for it any more has a later one.
         let _ = written.send(replaced);
     }
@@ -92,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_replaces_the_one_before_and_leaves_nothing_beside_it() {
+    fn a_document_replaces_the_one_before_which_stays_beside_it() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("aws-node/ipam.json");
         FileStore::open(&path).unwrap();
@@ -101,10 +97,8 @@ mod tests {
         write(&path, b"second");
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(
-            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-            1
-        );
+        let spare = std::fs::read(path.with_added_extension("tmp")).unwrap();
+        assert_eq!(spare, b"a longer first document");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use e2e::cluster::{Cluster, DAEMON_PATIENCE};
 use e2e::netns::output;
 use e2e::netns::snapshot::Snapshot;
@@ -57,14 +57,24 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes all space; answers what to remove to have it back.
+    /// Takes all space, that of the last checkpoint but one too, which the next could be written over; answers what to remove
+    /// to have it back.
     fn fill(&self) -> anyhow::Result<PathBuf> {
+        let spare = self.checkpoint().with_added_extension("tmp");
         let path = self.path().join("ballast");
         let mut file = File::create(&path)?;
-        for size in [4096, 1] {
-            while file.write_all(&vec![0; size]).is_ok() {}
+        // A daemon that has just started may write meanwhile, and have another spare then.
+        for _ in 0..100 {
+            for size in [4096, 1] {
+                while file.write_all(&vec![0; size]).is_ok() {}
+            }
+            let spare = File::options().write(true).open(&spare)?;
+            if spare.metadata()?.len() == 0 {
+                return Ok(path);
+            }
+            spare.set_len(0)?;
         }
-        Ok(path)
+        bail!("{} is written again and again", spare.display())
     }
 }
 

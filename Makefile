@@ -21,9 +21,11 @@ setup: ## install what builds and tests need (apt), saying what
 build: $(BIN)/berth-cni $(BIN)/berthd $(BIN)/floor-plugin ## build berthd, mock-ec2, mock-apiserver, berth-demo and the static berth-cni into target/berth
 
 .PHONY: $(BIN)/berth-cni $(BIN)/berthd
-# crt-static needs --target, or proc macros would be linked statically too, which does not work.
+# No C library, no relocations: plugin/bare stands in its place. Flags need --target, or proc macros would get them too.
+BARE := --cfg bare -C target-feature=+crt-static -C relocation-model=static -C link-args=-nostartfiles -C link-args=-nodefaultlibs
+PLUGIN := --profile plugin -p berth-cni --bin berth-cni --target $(TARGET)
 $(BIN)/berth-cni:
-	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile plugin -p berth-cni --bin berth-cni --target $(TARGET)
+	RUSTFLAGS='$(BARE)' $(CARGO) build $(PLUGIN)
 	@mkdir -p $(BIN)
 	install -m 0755 $(BUILT)/$(TARGET)/plugin/berth-cni $(BIN)/berth-cni
 
@@ -36,8 +38,10 @@ $(BIN)/berthd:
 demo: setup build ## two nodes on the mock cloud: every check by name, a table, target/demo.json (root)
 	@$(BIN)/berth-demo
 
+# The plugin's protocol twice: as cargo builds it for tests, and as it is installed.
 test: setup build ## all tests, end to end included (root)
 	$(CARGO) test --workspace
+	BERTH_BIN_DIR=$(abspath $(BIN)) $(CARGO) test --workspace --test protocol
 
 bench: setup build $(BIN)/berth-bench ## measure against the kernel's floor and other plugins: a table, target/bench.json, target/bench/*.svg (root; ARGS=)
 	@$(BIN)/berth-bench $(ARGS)
@@ -47,10 +51,13 @@ bench-quick: setup build $(BIN)/berth-bench
 	@$(BIN)/berth-bench --quick --out target/bench-quick.json
 
 .PHONY: bench-quick $(BIN)/floor-plugin $(BIN)/berth-bench
-# What berth is measured against is built as the plugin is.
+FLOOR_BARE := --profile plugin -p floor --bin floor-bare --target $(TARGET)
+# What berth is measured against: ordinary static programs, and one that starts as berth-cni does.
 $(BIN)/floor-plugin:
 	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile plugin -p floor --bins --target $(TARGET)
 	@mkdir -p $(BIN)
+	RUSTFLAGS='$(BARE)' $(CARGO) build $(FLOOR_BARE)
+	install -m 0755 $(BUILT)/$(TARGET)/plugin/floor-bare $(BIN)/
 	install -m 0755 $(addprefix $(BUILT)/$(TARGET)/plugin/,floor-plugin floor-daemon null-plugin timed-plugin) $(BIN)/
 
 $(BIN)/berth-bench:
@@ -79,6 +86,8 @@ lint: ## rustfmt and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(DAEMON) -- -D warnings
+	RUSTFLAGS='$(BARE)' $(CARGO) clippy $(PLUGIN) -- -D warnings
+	RUSTFLAGS='$(BARE)' $(CARGO) clippy $(FLOOR_BARE) -- -D warnings
 
 fmt: ## format
 	$(CARGO) fmt --all

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use berth_cni::contract::heartbeat_path;
+use berth_cni::contract::HEARTBEAT_EXTENSION;
 use ec2::Ec2;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -93,7 +93,7 @@ pub async fn run(
     let token_seed = token_seed()?;
     // The last step that can fail: who finds a daemon listening finds one that stays.
     let listener = Listener::bind(&settings.socket)?;
-    let heartbeat = heartbeat_path(&settings.socket);
+    let heartbeat = settings.socket.with_extension(HEARTBEAT_EXTENSION);
     let heart = tokio::spawn(async move { beat(&heartbeat).await });
     for warning in &settings.warnings {
         warn!("{warning}");

@@ -6,10 +6,12 @@ mod tests;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use berth_cni::clock::Instant;
 use berth_cni::contract::{Ask, Failure, Outcome, PROTOCOL, Reply, Request, Unreadable, decode};
 use berth_cni::frame::{Connection, FrameError, encode};
+use rustix::io::Errno;
 
 /// How long the daemon may take to answer. It needs no one else for that.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +28,7 @@ pub enum ClientError {
         /// The socket.
         socket: PathBuf,
         /// Why.
-        source: io::Error,
+        source: FrameError,
     },
     /// The socket is root's.
     #[error("may not use {}: run it as root", socket.display())]
@@ -109,14 +111,15 @@ pub fn fetch(socket: &Path, ask: Ask) -> Result<serde_json::Value, ClientError> 
     state(&body)
 }
 
-fn unconnected(socket: &Path, source: io::Error) -> ClientError {
-    let socket = socket.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            ClientError::Away { socket, source }
-        }
-        io::ErrorKind::PermissionDenied => ClientError::Denied { socket },
-        _ => lost(&socket, source.into()),
+fn unconnected(socket: &Path, source: FrameError) -> ClientError {
+    let away = socket.to_owned();
+    match source.errno() {
+        Some(Errno::NOENT | Errno::CONNREFUSED) => ClientError::Away {
+            socket: away,
+            source,
+        },
+        Some(Errno::ACCESS | Errno::PERM) => ClientError::Denied { socket: away },
+        _ => lost(socket, source),
     }
 }
 

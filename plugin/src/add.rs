@@ -1,8 +1,9 @@
 //! ADD: what is asked of the daemon for a pod, and what its answer means to the runtime. The interface and the address
 //! are the daemon's work; a failed ADD leaves nothing here to undo.
 
-use std::os::fd::AsFd;
+use alloc::string::String;
 
+use rustix::fd::AsFd;
 use serde_json::Value;
 
 use crate::args;
@@ -73,5 +74,5 @@ fn previous(call: &Call) -> Result<Option<PrevResult>, Error> {
 
 /// Known to be UTF-8 since the environment was read.
 fn sandbox(call: &Call) -> String {
-    call.environment.netns.to_string_lossy().into_owned()
+    String::from_utf8_lossy(&call.environment.netns).into_owned()
 }

@@ -1,14 +1,16 @@
 //! The pod's name, from CNI_ARGS and from the configuration's `args.cni`. Other keys are ignored whether or not
 //! `IgnoreUnknown` is among them; their order means nothing, containerd's is random.
 
-use std::ffi::OsStr;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::contract::PodName;
 use crate::error::{Error, code};
 
 /// The pod as the runtime names it, if it names both namespace and pod. `args.cni` wins over CNI_ARGS (CNI conventions).
-pub(crate) fn pod(args: &OsStr, config: &Config) -> Result<Option<PodName>, Error> {
+pub(crate) fn pod(args: &[u8], config: &Config) -> Result<Option<PodName>, Error> {
     let pairs = pairs(args)?;
     let value = |key: &str| {
         // The last one counts: operators append to what the runtime wrote.
@@ -36,10 +38,9 @@ pub(crate) fn pod(args: &OsStr, config: &Config) -> Result<Option<PodName>, Erro
 }
 
 /// `K=V;K=V`: each pair has exactly one `=`, as the reference has it.
-fn pairs(args: &OsStr) -> Result<Vec<(&str, &str)>, Error> {
-    let text = args
-        .to_str()
-        .ok_or_else(|| Error::new(code::ENVIRONMENT, "CNI_ARGS is not UTF-8"))?;
+fn pairs(args: &[u8]) -> Result<Vec<(&str, &str)>, Error> {
+    let text = core::str::from_utf8(args)
+        .map_err(|_| Error::new(code::ENVIRONMENT, "CNI_ARGS is not UTF-8"))?;
     if text.is_empty() {
         return Ok(Vec::new());
     }

@@ -1,6 +1,9 @@
 //! Recognises a `prevResult` of aws-node, which the runtime hands to whoever is the plugin when the pod goes, and reads
 //! from it what that left on the host. Whether that is still there, and still the pod's, is the daemon's to find out.
 
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+
 use serde_json::Value;
 
 use crate::contract::AwsNodeLink;

@@ -1,12 +1,15 @@
 //! One call of the plugin, from the environment to the exit status: which verb it is, whether it may be answered, and
 //! what is printed. The order of the checks is the reference's: environment, stdin, JSON and name, verb, version.
 
-use std::ffi::OsString;
-use std::process::ExitCode;
-use std::time::Instant;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
+use rustix::fd::BorrowedFd;
 use serde_json::Value;
 
+use crate::clock::Instant;
 use crate::config::Config;
 use crate::contract::{AttachmentId, PLUGIN_MARK};
 use crate::env::{Environment, Verb};
@@ -33,32 +36,43 @@ pub struct Answer {
     pub success: bool,
 }
 
-/// Answers the call that the process's environment and stdin describe: at most one JSON document on stdout, and exit
-/// status 0 for success or 1.
-pub fn run() -> ExitCode {
+/// The process's standard streams.
+#[derive(Clone, Copy, Debug)]
+pub struct Streams<'a> {
+    /// stdin: the configuration.
+    pub input: BorrowedFd<'a>,
+    /// stdout: the answer, and nothing else.
+    pub output: BorrowedFd<'a>,
+    /// stderr: what people may want to know.
+    pub errors: BorrowedFd<'a>,
+}
+
+/// Answers the call that the environment and stdin describe, by at most one JSON document on stdout; whether it was a
+/// success.
+pub fn run(lookup: impl Fn(&str) -> Option<Vec<u8>>, streams: Streams<'_>) -> bool {
     let started = Instant::now();
-    let lookup = |name: &str| std::env::var_os(name);
     if lookup("CNI_COMMAND").is_none_or(|command| command.is_empty()) {
-        introduce();
+        introduce(streams.errors);
     }
     let input = |verb: &Verb| match verb {
-        Verb::Version => Ok(stdin::glance()),
-        verb => stdin::read(started + verb.limit()),
+        Verb::Version => Ok(stdin::glance(streams.input)),
+        verb => stdin::read(streams.input, started + verb.limit()),
     };
-    let answer = answer(started, lookup, input, act);
-    let printed = answer.document.as_ref().map_or(Ok(()), error::print);
-    // A result that nobody received is no success.
-    if answer.success && printed.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let mut notes = Vec::new();
+    let answer = answer(started, lookup, input, |call| act(call, &mut notes));
+    for note in notes {
+        error::note(streams.errors, &note);
     }
+    let document = answer.document.as_ref();
+    let printed = document.map_or(Ok(()), |document| error::print(streams.output, document));
+    // A result that nobody received is no success.
+    answer.success && printed.is_ok()
 }
 
 /// Judges a call, has `act` carry it out, and puts what came of it in words.
 pub(crate) fn answer(
     started: Instant,
-    lookup: impl Fn(&str) -> Option<OsString>,
+    lookup: impl Fn(&str) -> Option<Vec<u8>>,
     input: impl FnOnce(&Verb) -> Result<Vec<u8>, Error>,
     act: impl FnOnce(&Call) -> Result<Option<Value>, Error>,
 ) -> Answer {
@@ -66,7 +80,7 @@ pub(crate) fn answer(
     let result = perform(started, &lookup, input, act, &mut version);
     let success = result.is_ok();
     // DEL's errors have words to avoid, whatever check or daemon they come from.
-    let is_del = lookup("CNI_COMMAND").is_some_and(|command| command == "DEL");
+    let is_del = lookup("CNI_COMMAND").is_some_and(|command| command == b"DEL");
     let document = result.unwrap_or_else(|failure| {
         let failure = if is_del { failure.for_del() } else { failure };
         Some(failure.to_json(version.map(Version::as_str)))
@@ -77,7 +91,7 @@ pub(crate) fn answer(
 /// Checks a call and has it carried out. `version` is set as soon as it is known, since errors carry it.
 fn perform(
     started: Instant,
-    lookup: impl Fn(&str) -> Option<OsString>,
+    lookup: impl Fn(&str) -> Option<Vec<u8>>,
     input: impl FnOnce(&Verb) -> Result<Vec<u8>, Error>,
     act: impl FnOnce(&Call) -> Result<Option<Value>, Error>,
     version: &mut Option<Version>,
@@ -109,11 +123,11 @@ fn perform(
     })
 }
 
-/// Carries out a call that passed the checks.
-fn act(call: &Call) -> Result<Option<Value>, Error> {
+/// Carries out a call that passed the checks; `notes` gets what is odd and fails nothing.
+fn act(call: &Call, notes: &mut Vec<String>) -> Result<Option<Value>, Error> {
     match &call.environment.verb {
         Verb::Add => add::add(call),
-        Verb::Del => del::del(call),
+        Verb::Del => del::del(call, notes),
         Verb::Check => check::check(call),
         Verb::Gc => gc::gc(call),
         Verb::Status => status::status(call),
@@ -127,10 +141,9 @@ pub(crate) fn unknown(verb: &Verb) -> Error {
 }
 
 /// For people who start the plugin by hand; the runtime reads stdout.
-fn introduce() {
+fn introduce(errors: BorrowedFd<'_>) {
     let versions = Version::ALL.map(Version::as_str).join(", ");
-    error::note(&format!(
-        "{PLUGIN_MARK} {}; CNI protocol versions: {versions}",
-        env!("CARGO_PKG_VERSION")
-    ));
+    let release = env!("CARGO_PKG_VERSION");
+    let said = format!("{PLUGIN_MARK} {release}; CNI protocol versions: {versions}");
+    error::note(errors, &said);
 }

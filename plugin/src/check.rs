@@ -1,8 +1,10 @@
 //! CHECK: what the runtime remembers of an attachment (`prevResult`) is judged here as far as it must agree with the
 //! call, and sent to the daemon, which compares it with its state and the kernel. Nothing is changed.
 
-use std::os::fd::AsFd;
+use alloc::format;
+use alloc::string::String;
 
+use rustix::fd::AsFd;
 use serde_json::Value;
 
 use crate::call::Call;
@@ -45,7 +47,7 @@ pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
     })?;
     let interface = &previous.interfaces()[position];
     // Known to be UTF-8 since the environment was read.
-    let netns = call.environment.netns.to_string_lossy();
+    let netns = String::from_utf8_lossy(&call.environment.netns);
     if interface["sandbox"] != *netns {
         return Err(Error::new(
             code::CONFIG,

@@ -1,13 +1,18 @@
 //! Asks the daemon. One question, or one that is repeated until a restarting daemon answers it; what an answer or its
 //! absence means to the runtime is said here once, in CNI codes.
 
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::time::Duration;
 
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use rustix::process::getpid;
+use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::thread::nanosleep;
+
+use crate::clock::Instant;
 use crate::contract::{Ask, Outcome, PROTOCOL, Reply, Request, STOPPING, Unreadable, decode};
 use crate::error::{Error, code};
 use crate::frame::{Connection, FrameError, encode};
@@ -22,7 +27,7 @@ const AWAY_LIMIT: Duration = Duration::from_secs(5);
 /// The daemon, as one plugin process talks to it.
 #[derive(Debug)]
 pub(crate) struct Daemon {
-    socket: PathBuf,
+    socket: String,
     deadline: Instant,
     invocation: String,
 }
@@ -31,7 +36,7 @@ pub(crate) struct Daemon {
 #[derive(Debug)]
 pub(crate) enum AskError {
     /// Nobody listens on the socket.
-    Away { socket: PathBuf, source: io::Error },
+    Away { socket: String, source: FrameError },
     /// The connection ended before the answer; whether the request was carried out is open.
     Cut(FrameError),
     /// It is on its way out and did nothing.
@@ -39,7 +44,7 @@ pub(crate) enum AskError {
     /// The deadline passed without an answer.
     Silent,
     /// The socket cannot be used.
-    Unusable { socket: PathBuf, source: FrameError },
+    Unusable { socket: String, source: FrameError },
     /// The daemon speaks another version of the contract.
     OtherProtocol { theirs: u32 },
     /// The answer cannot be understood.
@@ -55,7 +60,7 @@ impl AskError {
 
 impl Daemon {
     /// The daemon behind `socket`, asked until `deadline`.
-    pub(crate) fn new(socket: &Path, deadline: Instant) -> Self {
+    pub(crate) fn new(socket: &str, deadline: Instant) -> Self {
         Self {
             socket: socket.into(),
             deadline,
@@ -122,13 +127,13 @@ impl Daemon {
         outcome(&body)
     }
 
-    fn unconnected(&self, source: io::Error) -> AskError {
-        match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Away {
+    fn unconnected(&self, source: FrameError) -> AskError {
+        match source.errno() {
+            Some(Errno::NOENT | Errno::CONNREFUSED) => AskError::Away {
                 socket: self.socket.clone(),
                 source,
             },
-            _ => self.lost(source.into()),
+            _ => self.lost(source),
         }
     }
 
@@ -145,12 +150,12 @@ impl Daemon {
     }
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "nothing announces that a socket is listened on again"
-)]
+/// Nothing announces that a socket is listened on again.
 fn pause() {
-    std::thread::sleep(RETRY_EVERY);
+    if let Ok(time) = RETRY_EVERY.try_into() {
+        // Woken early, it asks early.
+        let _ = nanosleep(&time);
+    }
 }
 
 /// Reads a reply.
@@ -171,26 +176,28 @@ impl From<Unreadable> for AskError {
     }
 }
 
-/// A name that no other process has: 128 bits as hex, from the keys of the process's hash maps, which are getrandom(2)'s
-/// (`library/std/src/sys/random/linux.rs`). Unique, not secret.
+/// A name that no other process has: 128 bits as hex, unique and not secret. While the kernel has no randomness yet, which
+/// is in a machine's first moments, the time and the process have to do.
 fn unique_name() -> String {
-    let keys = RandomState::new();
-    format!("{:016x}{:016x}", keys.hash_one(0), keys.hash_one(1))
+    let mut bits = [0; 16];
+    let name = match getrandom(&mut bits, GetRandomFlags::NONBLOCK) {
+        Ok(16) => u128::from_be_bytes(bits),
+        _ => Instant::now().nanoseconds() << 32 | u128::from(getpid().as_raw_pid().unsigned_abs()),
+    };
+    format!("{name:032x}")
 }
 
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Away { socket, source } => write!(
-                f,
-                "berthd does not answer on {}: {source}",
-                socket.display()
-            ),
+            Self::Away { socket, source } => {
+                write!(f, "berthd does not answer on {socket}: {source}")
+            }
             Self::Cut(error) => write!(f, "berthd ended the connection without an answer: {error}"),
             Self::Stopping => write!(f, "berthd stops, and no other has come"),
             Self::Silent => write!(f, "berthd did not answer in time"),
             Self::Unusable { socket, source } => {
-                write!(f, "cannot talk to berthd on {}: {source}", socket.display())
+                write!(f, "cannot talk to berthd on {socket}: {source}")
             }
             Self::OtherProtocol { theirs } => write!(
                 f,

@@ -1,7 +1,8 @@
 //! The network configuration on stdin: its envelope (`cniVersion`, `name`, `prevResult`, `args`) and berth's own keys.
 //! Keys that are not ours are ignored whatever they hold; `null` counts as absent, since Go writes it for both.
 
-use std::path::PathBuf;
+use alloc::format;
+use alloc::string::{String, ToString};
 
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ const VETH_PREFIX_MAX: usize = 4;
 
 /// aws-node's limits for `AWS_VPC_ENI_MTU`, bytes: what every IPv4 host must reassemble (RFC 791), and the VPC's jumbo
 /// frame.
-const MTU_RANGE: std::ops::RangeInclusive<u32> = 576..=9001;
+const MTU_RANGE: core::ops::RangeInclusive<u32> = 576..=9001;
 
 /// A configuration whose envelope was judged as far as decoding goes.
 #[derive(Clone, Debug)]
@@ -28,8 +29,8 @@ pub(crate) struct Config {
 /// Where the daemon is; `socket` and `tombstones` in the configuration, for tests and unusual hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Paths {
-    pub(crate) socket: PathBuf,
-    pub(crate) tombstones: PathBuf,
+    pub(crate) socket: String,
+    pub(crate) tombstones: String,
 }
 
 /// What the pod's link is to be like; `vethPrefix` and `mtu` in the configuration, as aws-node has them.
@@ -115,15 +116,13 @@ impl Config {
         })
     }
 
-    fn path(&self, key: &str, default: &str) -> Result<PathBuf, Error> {
+    fn path(&self, key: &str, default: &str) -> Result<String, Error> {
         let Some(value) = self.get(key) else {
             return Ok(default.into());
         };
-        let path = value
-            .as_str()
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
-        path.ok_or_else(|| malformed(key, value, "an absolute path"))
+        let path = value.as_str().filter(|path| path.starts_with('/'));
+        path.map(String::from)
+            .ok_or_else(|| malformed(key, value, "an absolute path"))
     }
 
     fn veth_prefix(&self) -> Result<Option<String>, Error> {

@@ -4,9 +4,10 @@
 //! that many bytes of JSON. A request that needs the pod's network namespace carries its descriptor (SCM_RIGHTS)
 //! on the first byte. This module has no I/O; `frame` does the framing for blocking sockets.
 
-use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,10 +26,9 @@ pub const TOMBSTONE_DIR: &str = "/run/berth/tombstones";
 /// a STATUS that fails makes the whole node NotReady.
 pub const ALIVE_WITHIN: Duration = Duration::from_secs(60);
 
-/// The file beside the socket whose modification time says when the daemon was last alive: `/run/berth/berthd.alive`.
-pub fn heartbeat_path(socket: &Path) -> PathBuf {
-    socket.with_extension("alive")
-}
+/// The extension, in place of the socket's, of the file beside it whose modification time says when the daemon was last
+/// alive: `/run/berth/berthd.alive`.
+pub const HEARTBEAT_EXTENSION: &str = "alive";
 
 /// What every `berth-cni` says of itself when it is called without a verb, and so has in it: by this `berthd` tells the
 /// plugin's file from somebody else's of that name.

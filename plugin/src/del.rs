@@ -1,8 +1,11 @@
 //! DEL: tells the daemon, or leaves it a tombstone. CNI_NETNS, CNI_ARGS and prevResult are hints here: the daemon knows
 //! what the attachment has, and a DEL that fails for a hint's sake wedges the pod or leaks.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
+use rustix::fd::{AsFd, BorrowedFd};
 use serde_json::Value;
 
 use crate::args;
@@ -11,16 +14,16 @@ use crate::call::Call;
 use crate::client::{AskError, Daemon, unexpected};
 use crate::config::Paths;
 use crate::contract::{Ask, DelRequest, Outcome};
-use crate::error::{Error, code, note};
+use crate::error::{Error, code};
 use crate::netns::{Netns, NetnsError};
 use crate::tombstone;
 
 /// Undoes an ADD, now or as soon as there is a daemon; also one that never was.
-pub(crate) fn del(call: &Call) -> Result<Option<Value>, Error> {
-    let netns = netns(call)?;
+pub(crate) fn del(call: &Call, notes: &mut Vec<String>) -> Result<Option<Value>, Error> {
+    let netns = netns(call, notes)?;
     let request = request(call)?;
     if let Err(odd) = args::pod(&call.environment.args, &call.config) {
-        note(&odd.to_string());
+        notes.push(odd.to_string());
     }
     let paths = call.config.paths()?;
     let daemon = Daemon::new(&paths.socket, call.deadline);
@@ -52,7 +55,7 @@ pub(crate) fn conclude(outcome: Outcome) -> Result<Option<Value>, Error> {
 
 /// The pod's namespace, if there is one. Only the plugin's own is refused: undoing an attachment there could take the
 /// node's own interface.
-fn netns(call: &Call) -> Result<Option<Netns>, Error> {
+fn netns(call: &Call, notes: &mut Vec<String>) -> Result<Option<Netns>, Error> {
     let path = &call.environment.netns;
     if path.is_empty() {
         return Ok(None);
@@ -63,7 +66,7 @@ fn netns(call: &Call) -> Result<Option<Netns>, Error> {
         // Gone with the pod: the ordinary case after a reboot.
         Err(NetnsError::Unopenable(_)) => Ok(None),
         Err(odd) => {
-            note(&odd.into_error(path).to_string());
+            notes.push(odd.into_error(path).to_string());
             Ok(None)
         }
     }
@@ -86,7 +89,7 @@ fn bury(
             Ok(None)
         }
         Err(still) if still.is_away() => buried.map(|()| None).map_err(|error| {
-            let dir = paths.tombstones.display();
+            let dir = &paths.tombstones;
             Error::new(
                 code::TRY_AGAIN,
                 format!("{away}, and no tombstone can be left in {dir}: {error}"),

@@ -1,9 +1,11 @@
 //! The call as the environment tells it: the verb and the variables that it needs, checked. CNI_ARGS is only carried
 //! (`args` reads it), CNI_NETNS is only named (`netns` opens it).
 
-use std::ffi::OsString;
-use std::fmt;
-use std::time::Duration;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
 
 use crate::error::{Error, code};
 
@@ -79,8 +81,8 @@ pub(crate) struct Environment {
     pub(crate) container_id: String,
     pub(crate) ifname: String,
     /// CNI_NETNS as bytes, since DEL takes what it gets.
-    pub(crate) netns: OsString,
-    pub(crate) args: OsString,
+    pub(crate) netns: Vec<u8>,
+    pub(crate) args: Vec<u8>,
     /// CNI_NETNS_OVERRIDE: CNI_NETNS may be the plugin's own namespace.
     pub(crate) own_netns_allowed: bool,
 }
@@ -88,7 +90,7 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads and checks the variables that the verb requires; set but empty counts as unset, as libcni sets all of them
     /// always.
-    pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+    pub(crate) fn read(lookup: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Self, Error> {
         let value = |name: &str| lookup(name).unwrap_or_default();
         let command = value("CNI_COMMAND");
         if command.is_empty() {
@@ -123,9 +125,8 @@ impl Environment {
         if required.contains(&"CNI_IFNAME") {
             check_ifname(&ifname)?;
         }
-        let own_netns_allowed = value("CNI_NETNS_OVERRIDE")
-            .to_str()
-            .is_some_and(|v| v == "1" || v.eq_ignore_ascii_case("true"));
+        let allowed = value("CNI_NETNS_OVERRIDE");
+        let own_netns_allowed = allowed == b"1" || allowed.eq_ignore_ascii_case(b"true");
         let (netns, args) = (value("CNI_NETNS"), value("CNI_ARGS"));
         Ok(Self {
             verb,
@@ -154,10 +155,10 @@ fn missing(names: &[&str]) -> Error {
     )
 }
 
-fn text(name: &str, value: OsString) -> Result<String, Error> {
-    value.into_string().map_err(|value| {
+fn text(name: &str, value: Vec<u8>) -> Result<String, Error> {
+    String::from_utf8(value).map_err(|odd| {
         Error::new(code::ENVIRONMENT, format!("{name} is not UTF-8"))
-            .details(value.to_string_lossy().into_owned())
+            .details(String::from_utf8_lossy(odd.as_bytes()))
     })
 }
 

@@ -1,11 +1,16 @@
-//! What the runtime is told when something fails: the CNI error object, its codes, and the panic hook. It does not
+//! What the runtime is told when something fails: the CNI error object, its codes, and what a panic comes to. It does not
 //! decide what is a failure.
 
-use std::fmt;
-use std::io::{self, Write};
+use alloc::format;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use core::panic::Location;
 
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 
+use crate::cause::Cause;
 use crate::contract::Failure;
 use crate::version::NEWEST;
 
@@ -99,7 +104,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}
 
 impl From<Failure> for Error {
     /// 0 is no code (it would say that nothing failed), and an error has words.
@@ -120,30 +125,82 @@ impl From<Failure> for Error {
     }
 }
 
-/// Makes a panic an answer: the runtime gets an error object and exit status 1 instead of nothing. Also with
-/// `panic = "abort"`, where the hook runs first.
-pub fn answer_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let error = Error::new(code::INTERNAL, "berth-cni panicked").details(place);
-        let _ = print(&error.to_json(None));
-        std::process::exit(1);
-    }));
+/// Makes a panic an answer: the runtime gets an error object instead of nothing. Who catches it exits with status 1. Takes no
+/// memory, since there may be none left: that is a panic too.
+pub fn answer_panic(place: Option<&Location<'_>>, output: BorrowedFd<'_>) {
+    let mut answer = Line::default();
+    let code = code::INTERNAL;
+    let _ = write!(
+        answer,
+        r#"{{"cniVersion":"{NEWEST}","code":{code},"msg":"berth-cni panicked","details":""#
+    );
+    if let Some(place) = place {
+        // The path of a source file: nothing that JSON would have otherwise.
+        let _ = write!(answer, "{place}");
+    }
+    answer.end("\"}\n");
+    let _ = write_all(output, answer.bytes());
 }
 
-/// Writes one JSON document and a newline to stdout in one go. A closed stdout is an error, never a panic.
-pub(crate) fn print(document: &Value) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(format!("{document}\n").as_bytes())?;
-    stdout.flush()
+/// A text of limited length that takes no memory.
+struct Line {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 512],
+            length: 0,
+        }
+    }
+}
+
+impl Line {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// Puts the end behind what there is, or in the place of its end.
+    fn end(&mut self, end: &str) {
+        let at = self.length.min(self.bytes.len() - end.len());
+        self.length = at + end.len();
+        self.bytes[at..self.length].copy_from_slice(end.as_bytes());
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let free = &mut self.bytes[self.length..];
+        let fitting = text.len().min(free.len());
+        free[..fitting].copy_from_slice(&text.as_bytes()[..fitting]);
+        self.length += fitting;
+        Ok(())
+    }
+}
+
+/// Writes one JSON document and a newline in one go. A closed stdout is an error, never a panic.
+pub(crate) fn print(output: BorrowedFd<'_>, document: &Value) -> Result<(), Cause> {
+    write_all(output, format!("{document}\n").as_bytes())
 }
 
 /// One line for the runtime's log, for what is odd and does not fail the call.
-pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "berth-cni: {}", one_line(text));
+pub(crate) fn note(errors: BorrowedFd<'_>, text: &str) {
+    let line = format!("berth-cni: {}\n", one_line(text));
+    let _ = write_all(errors, line.as_bytes());
+}
+
+fn write_all(output: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Cause> {
+    while !bytes.is_empty() {
+        match rustix::io::write(output, bytes) {
+            Ok(0) => return Err(Errno::IO.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// The longest text that is told, in characters: events of Kubernetes have 1,024 bytes, and a configuration that is quoted
@@ -180,6 +237,17 @@ fn replace_ignoring_case(text: &str, phrase: &str, replacement: &str) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_has_its_end_still() {
+        for length in [0, 1, 508, 509, 510, 511, 512, 513, 2000] {
+            let mut line = Line::default();
+            let _ = write!(line, "{:a<length$}", "");
+            line.end("b}\n");
+            let kept = length.min(509);
+            assert_eq!(line.bytes(), format!("{:a<kept$}b}}\n", "").as_bytes());
+        }
+    }
 
     #[test]
     fn del_errors_lose_the_phrases_that_mean_success() {

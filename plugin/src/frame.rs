@@ -1,19 +1,24 @@
 //! The contract's framing on a blocking unix socket: a big-endian `u32` length, then that many bytes of JSON, and a
 //! namespace's descriptor on the first byte. Every step is bounded by one deadline. It does not look into messages.
 
-use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::socket::{
-    self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr,
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::{Errno, IoSlice};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, connect, send, sendmsg, socket_with,
 };
+use rustix::path::Arg;
 use serde::Serialize;
 
+use crate::cause::Cause;
+use crate::clock::Instant;
 use crate::contract::MAX_FRAME;
 use crate::readable::wait;
 
@@ -26,7 +31,7 @@ const ROOM: usize = 1 << 10;
 /// A connection to the daemon that ends by a deadline, whatever the other side does.
 #[derive(Debug)]
 pub struct Connection {
-    stream: UnixStream,
+    socket: OwnedFd,
     deadline: Instant,
 }
 
@@ -37,21 +42,30 @@ pub enum FrameError {
     TooLarge(usize),
     /// The message has no JSON form.
     Unencodable(serde_json::Error),
-    /// The socket failed, ended, or was silent until the deadline.
-    Socket(io::Error),
+    /// The socket failed, or was silent until the deadline.
+    Socket(Cause),
+    /// The other side ended the connection in the middle.
+    Ended,
 }
 
 impl FrameError {
     /// Whether the deadline passed; the kernel says so with `EAGAIN`.
     pub fn is_timeout(&self) -> bool {
-        use io::ErrorKind::{TimedOut, WouldBlock};
-        matches!(self, Self::Socket(error) if matches!(error.kind(), WouldBlock | TimedOut))
+        matches!(self.errno(), Some(Errno::AGAIN | Errno::TIMEDOUT))
     }
 
     /// Whether the other side ended the connection before the message was through.
     pub fn is_cut(&self) -> bool {
-        use io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
-        matches!(self, Self::Socket(error) if matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected | UnexpectedEof))
+        let cut = [Errno::PIPE, Errno::CONNRESET, Errno::NOTCONN];
+        matches!(self, Self::Ended) || self.errno().is_some_and(|errno| cut.contains(&errno))
+    }
+
+    /// The kernel's error, if it is one.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Socket(cause) => Some(cause.errno()),
+            Self::TooLarge(_) | Self::Unencodable(_) | Self::Ended => None,
+        }
     }
 }
 
@@ -63,52 +77,57 @@ impl fmt::Display for FrameError {
                 "a message of {bytes} bytes is over the limit of {MAX_FRAME}"
             ),
             Self::Unencodable(error) => write!(f, "cannot encode the message: {error}"),
-            Self::Socket(error) => error.fmt(f),
+            Self::Socket(cause) => cause.fmt(f),
+            Self::Ended => f.write_str("it ended before the message was through"),
         }
     }
 }
 
-impl std::error::Error for FrameError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for FrameError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::TooLarge(_) => None,
+            Self::TooLarge(_) | Self::Ended => None,
             Self::Unencodable(error) => Some(error),
-            Self::Socket(error) => Some(error),
+            Self::Socket(cause) => Some(cause),
         }
     }
 }
 
-impl From<io::Error> for FrameError {
-    fn from(error: io::Error) -> Self {
-        Self::Socket(error)
+impl From<Errno> for FrameError {
+    fn from(errno: Errno) -> Self {
+        Self::Socket(errno.into())
+    }
+}
+
+impl From<Cause> for FrameError {
+    fn from(cause: Cause) -> Self {
+        Self::Socket(cause)
     }
 }
 
 impl Connection {
-    /// Connects to the socket at `path`. Not by `UnixStream::connect`, which waits for ever when a stopped daemon's
-    /// backlog is full: the send timeout has to be set first (unix(7), net/unix/af_unix.c `unix_stream_connect`).
+    /// Connects to the socket at `path`. The send timeout is set before, or connect(2) would wait for ever when a stopped
+    /// daemon's backlog is full (unix(7), net/unix/af_unix.c `unix_stream_connect`).
     ///
     /// # Errors
-    /// Those of connect(2); a timeout once `deadline` has passed.
-    pub fn open(path: &Path, deadline: Instant) -> io::Result<Self> {
-        let address = UnixAddr::new(path)?;
-        let socket = socket::socket(
-            AddressFamily::Unix,
-            SockType::Stream,
-            SockFlag::SOCK_CLOEXEC,
+    /// [`FrameError::Socket`] with connect(2)'s; a timeout once `deadline` has passed.
+    pub fn open(path: impl Arg, deadline: Instant) -> Result<Self, FrameError> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC,
             None,
         )?;
-        let connection = Self::over(UnixStream::from(socket), deadline);
-        connection
-            .stream
-            .set_write_timeout(Some(connection.left()?))?;
-        socket::connect(connection.stream.as_raw_fd(), &address)?;
+        let connection = Self::over(socket, deadline);
+        connection.limit_sending()?;
+        connect(&connection.socket, &address)?;
         Ok(connection)
     }
 
     /// A connection that somebody else has made.
-    pub fn over(stream: UnixStream, deadline: Instant) -> Self {
-        Self { stream, deadline }
+    pub fn over(socket: OwnedFd, deadline: Instant) -> Self {
+        Self { socket, deadline }
     }
 
     /// Sends a frame, with a descriptor on its first byte if there is one.
@@ -116,11 +135,18 @@ impl Connection {
     /// # Errors
     /// [`FrameError::Socket`], which does not say how much of it arrived.
     pub fn send(&self, frame: &[u8], descriptor: Option<BorrowedFd<'_>>) -> Result<(), FrameError> {
-        let sent = match descriptor {
+        let mut sent = match descriptor {
             Some(descriptor) => self.send_first(frame, descriptor)?,
             None => 0,
         };
-        Ok((&mut &*self).write_all(&frame[sent..])?)
+        while sent < frame.len() {
+            self.limit_sending()?;
+            match send(&self.socket, &frame[sent..], SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
+                more => sent += more?,
+            }
+        }
+        Ok(())
     }
 
     /// Receives one message's JSON, which is all that the other side sends.
@@ -150,60 +176,55 @@ impl Connection {
     /// Appends what there is to read. It waits with poll(2), not in the read: who sleeps in there is also woken when the
     /// daemon takes the request off the socket (net/unix/af_unix.c `unix_write_space`), and then takes the processor from
     /// it, twice a request.
-    fn read_more(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+    fn read_more(&self, bytes: &mut Vec<u8>) -> Result<(), FrameError> {
         // Or a daemon that sends byte after byte would never be late.
         self.left()?;
-        if !wait(&self.stream, self.deadline)? {
-            return Err(io::ErrorKind::TimedOut.into());
+        if !wait(&self.socket, self.deadline)? {
+            return Err(Errno::TIMEDOUT.into());
         }
         let filled = bytes.len();
         bytes.resize(filled + filled.max(ROOM), 0);
-        let read = (&self.stream).read(&mut bytes[filled..]);
-        bytes.truncate(filled + read.as_ref().copied().unwrap_or(0));
+        let read = rustix::io::read(&self.socket, &mut bytes[filled..]);
+        bytes.truncate(filled + read.unwrap_or(0));
         match read {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            _ => Ok(()),
+            Ok(0) => Err(FrameError::Ended),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
         }
     }
 
-    fn send_first(&self, frame: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.left()?))?;
-        let descriptors = [descriptor.as_raw_fd()];
-        let rights = [ControlMessage::ScmRights(&descriptors)];
+    fn send_first(&self, frame: &[u8], descriptor: BorrowedFd<'_>) -> Result<usize, FrameError> {
+        self.limit_sending()?;
+        let descriptors = [descriptor];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&descriptors));
         loop {
-            match socket::sendmsg::<()>(
-                self.stream.as_raw_fd(),
-                &[IoSlice::new(frame)],
-                &rights,
-                MsgFlags::MSG_NOSIGNAL,
-                None,
-            ) {
-                Err(Errno::EINTR) => {}
+            let frame = [IoSlice::new(frame)];
+            match sendmsg(&self.socket, &frame, &mut rights, SendFlags::NOSIGNAL) {
+                Err(Errno::INTR) => {}
                 sent => return Ok(sent?),
             }
         }
     }
 
+    /// Has connect(2) and send(2) end at the deadline.
+    fn limit_sending(&self) -> Result<(), FrameError> {
+        Ok(set_socket_timeout(
+            &self.socket,
+            Timeout::Send,
+            Some(self.left()?),
+        )?)
+    }
+
     /// The time left, never zero: a socket timeout of zero means none.
-    fn left(&self) -> io::Result<Duration> {
+    fn left(&self) -> Result<Duration, FrameError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            Err(io::ErrorKind::TimedOut.into())
+            Err(Errno::TIMEDOUT.into())
         } else {
             Ok(left)
         }
-    }
-}
-
-impl Write for &Connection {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.left()?))?;
-        (&self.stream).write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -213,7 +234,7 @@ impl Write for &Connection {
 /// [`FrameError::TooLarge`] and [`FrameError::Unencodable`].
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
     let mut frame = vec![0; HEADER];
-    serde_json::to_writer(&mut frame, message).map_err(FrameError::Unencodable)?;
+    frame.extend(serde_json::to_vec(message).map_err(FrameError::Unencodable)?);
     let length = frame.len() - HEADER;
     match u32::try_from(length) {
         Ok(header) if length <= MAX_FRAME => frame[..HEADER].copy_from_slice(&header.to_be_bytes()),

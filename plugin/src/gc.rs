@@ -1,5 +1,9 @@
 //! GC: tells the daemon which attachments of this network the runtime still knows; it takes back what all others have.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::vec::Vec;
+
 use serde_json::Value;
 
 use crate::call::Call;

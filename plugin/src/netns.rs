@@ -1,49 +1,44 @@
 //! Opens the pod's network namespace and refuses the plugin's own. Nothing enters it: the daemon gets the descriptor.
 
-use std::ffi::OsStr;
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use alloc::string::{String, ToString};
+use core::fmt;
 
-use nix::fcntl::OFlag;
-use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs, open, stat};
 
+use crate::cause::Cause;
 use crate::error::{Error, code};
+
+/// The file system that namespaces are files of (include/uapi/linux/magic.h, `NSFS_MAGIC`).
+const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// A network namespace that is not the plugin's own, unless that was allowed.
 #[derive(Debug)]
-pub(crate) struct Netns(File);
+pub(crate) struct Netns(OwnedFd);
 
 /// Why CNI_NETNS cannot be used.
 #[derive(Debug)]
 pub(crate) enum NetnsError {
     /// Nothing can be opened there.
-    Unopenable(io::Error),
+    Unopenable(Cause),
     /// What is there is not a namespace.
     NotNamespace,
     /// It is the namespace in which the plugin runs, on a node the host's.
     Own,
     /// Whether it is could not be found out.
-    Unknowable(io::Error),
+    Unknowable(Cause),
 }
 
 impl Netns {
     /// Opens `path` (`ip netns` keeps such files in /run/netns) and looks at what was opened, not at the path again.
-    pub(crate) fn open(path: &OsStr, own_allowed: bool) -> Result<Self, NetnsError> {
+    pub(crate) fn open(path: &[u8], own_allowed: bool) -> Result<Self, NetnsError> {
         // The flags keep a stale path that became a FIFO or a terminal from blocking or adopting us.
-        let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits())
-            .open(path);
-        let file = opened.map_err(NetnsError::Unopenable)?;
-        let kind = fstatfs(&file)
-            .map_err(|error| NetnsError::Unknowable(error.into()))?
-            .filesystem_type();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let opened = open(path, flags, Mode::empty());
+        let file = opened.map_err(|errno| NetnsError::Unopenable(errno.into()))?;
+        let system = fstatfs(&file).map_err(|errno| NetnsError::Unknowable(errno.into()))?;
         // Since 3.19; before, any file of procfs had to be believed.
-        if kind != NSFS_MAGIC {
+        if system.f_type != NSFS_MAGIC {
             return Err(NetnsError::NotNamespace);
         }
         if !own_allowed && is_own(&file).map_err(NetnsError::Unknowable)? {
@@ -60,9 +55,9 @@ impl AsFd for Netns {
 }
 
 /// A namespace is known by the device and inode of its file (namespaces(7)).
-fn is_own(file: &File) -> io::Result<bool> {
-    let (theirs, ours) = (file.metadata()?, std::fs::metadata("/proc/self/ns/net")?);
-    Ok((theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino()))
+fn is_own(file: &OwnedFd) -> Result<bool, Cause> {
+    let (theirs, ours) = (fstat(file)?, stat("/proc/self/ns/net")?);
+    Ok((theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino))
 }
 
 impl fmt::Display for NetnsError {
@@ -86,12 +81,12 @@ impl fmt::Display for NetnsError {
 
 impl NetnsError {
     /// The CNI error, with the path in its details.
-    pub(crate) fn into_error(self, path: &OsStr) -> Error {
+    pub(crate) fn into_error(self, path: &[u8]) -> Error {
         let code = match self {
             Self::Unopenable(_) | Self::NotNamespace => code::ENVIRONMENT,
             Self::Own => code::OWN_NETNS,
             Self::Unknowable(_) => code::IO,
         };
-        Error::new(code, self.to_string()).details(path.to_string_lossy())
+        Error::new(code, self.to_string()).details(String::from_utf8_lossy(path))
     }
 }

@@ -1,7 +1,10 @@
 //! The result of the plugins before us in the list: checked as far as the specification goes, and otherwise kept as it
 //! came. `mac` and `sandbox` are opaque texts: aws-node keeps a route table's number in one and a device's in the other.
 
-use std::net::IpAddr;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use serde_json::{Map, Value};
 

@@ -1,24 +1,22 @@
 //! Waiting for something to read until a deadline.
 
-use std::io;
-use std::os::fd::AsFd;
-use std::time::Instant;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
+use rustix::io::Errno;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::cause::Cause;
+use crate::clock::Instant;
 
 /// Waits for bytes or the end; false when the deadline passes first.
-pub(crate) fn wait(input: &impl AsFd, deadline: Instant) -> io::Result<bool> {
+pub(crate) fn wait(input: &impl AsFd, deadline: Instant) -> Result<bool, Cause> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // Rounded up, or the last millisecond would be spent spinning.
-        let millis = u16::try_from(left.as_millis().saturating_add(1)).unwrap_or(u16::MAX);
-        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, PollTimeout::from(millis)) {
+        let left = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(input, PollFlags::IN)], left.as_ref()) {
             Ok(0) if Instant::now() >= deadline => return Ok(false),
-            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(true),
-            Err(error) => return Err(error.into()),
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -2,11 +2,11 @@
 //! and the bytes of the daemon's reply. All that judges and answers is the plugin's own; what is left out is the pod's
 //! namespace, the socket and the tombstone. For those who try the plugin with more than a process each allows.
 
-use std::ffi::OsString;
-use std::time::Instant;
+use alloc::vec::Vec;
 
 use crate::call::{self, Answer, Call, unknown};
 use crate::client;
+use crate::clock::Instant;
 use crate::contract::{Ask, Outcome};
 use crate::env::Verb;
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub struct Rehearsal {
 /// Goes through the call that `lookup` (the environment) and `stdin` describe. `reply` is the JSON with which the daemon
 /// answers what it is asked.
 pub fn rehearse(
-    lookup: impl Fn(&str) -> Option<OsString>,
+    lookup: impl Fn(&str) -> Option<Vec<u8>>,
     stdin: &[u8],
     reply: impl FnOnce(&Ask) -> Vec<u8>,
 ) -> Rehearsal {

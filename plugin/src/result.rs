@@ -1,6 +1,11 @@
 //! The result of an ADD, in the form of the configuration's version (CNI spec, "Section 5: Result Types"), alone or
 //! appended to the earlier plugins'. What is foreign keeps its order and its indexes.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use serde_json::{Map, Value, json};
 
 use crate::contract::Added;

@@ -1,14 +1,18 @@
 //! STATUS: whether ADDs are served here. They are while a daemon answers, or did a moment ago; an empty pool or a full
 //! subnet is no reason to fail, since a runtime would mark the whole node NotReady for it.
 
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
 
+use rustix::fs::{Timespec, stat};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
 use crate::call::Call;
 use crate::client::{AskError, Daemon, unexpected};
-use crate::contract::{ALIVE_WITHIN, Ask, Outcome, heartbeat_path};
+use crate::clock;
+use crate::contract::{ALIVE_WITHIN, Ask, HEARTBEAT_EXTENSION, Outcome};
 use crate::error::{Error, code};
 
 /// What a daemon that hangs leaves of the call's second: containerd waits for STATUS without a limit of its own, and
@@ -23,7 +27,7 @@ pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
         Ok(outcome) => conclude(outcome),
         Err(lost) => {
             let mute = lost.is_away() || matches!(lost, AskError::Silent);
-            if mute && was_alive(&heartbeat_path(&paths.socket)) {
+            if mute && was_alive(&heartbeat(&paths.socket)) {
                 return Ok(None);
             }
             Err(unavailable(lost.into()))
@@ -52,15 +56,44 @@ fn unavailable(error: Error) -> Error {
     }
 }
 
+/// The heartbeat's file of the daemon behind this socket.
+fn heartbeat(socket: &str) -> String {
+    let name = socket.rfind('/').map_or(0, |slash| slash + 1);
+    // A dot that begins the name begins no extension.
+    let end = socket[name..].rfind('.').filter(|dot| *dot > 0);
+    let stem = end.map_or(socket, |dot| &socket[..name + dot]);
+    format!("{stem}.{HEARTBEAT_EXTENSION}")
+}
+
 /// Whether the daemon has touched the file lately. A time that lies as far ahead as it may lie back is one that a clock
 /// which was set back has left.
-fn was_alive(heartbeat: &Path) -> bool {
-    let Ok(touched) = std::fs::metadata(heartbeat).and_then(|metadata| metadata.modified()) else {
+fn was_alive(heartbeat: &str) -> bool {
+    let Ok(file) = stat(heartbeat) else {
         return false;
     };
-    let apart = match SystemTime::now().duration_since(touched) {
-        Ok(ago) => ago,
-        Err(ahead) => ahead.duration(),
-    };
-    apart <= ALIVE_WITHIN
+    let touched = clock::duration(Timespec {
+        tv_sec: file.st_mtime,
+        tv_nsec: i64::try_from(file.st_mtime_nsec).unwrap_or_default(),
+    });
+    clock::duration(clock_gettime(ClockId::Realtime)).abs_diff(touched) <= ALIVE_WITHIN
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_heartbeat_lies_where_the_daemon_puts_it() {
+        for socket in [
+            "/run/berth/berthd.sock",
+            "/run/b.d/berthd",
+            "/a/.sock",
+            "/a.b.c",
+        ] {
+            let theirs = Path::new(socket).with_extension(HEARTBEAT_EXTENSION);
+            assert_eq!(Path::new(&heartbeat(socket)), theirs);
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! Reading stdin to its end without waiting for ever: a runtime that does not close it costs the deadline, no more.
 
-use std::io;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use alloc::format;
+use alloc::vec::Vec;
+use core::time::Duration;
 
-use nix::errno::Errno;
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
 
+use crate::cause::Cause;
+use crate::clock::Instant;
 use crate::contract::MAX_FRAME;
 use crate::error::{Error, code};
 use crate::readable::wait;
@@ -23,12 +26,12 @@ enum End {
     Eof,
     Full,
     Deadline,
-    Failed(io::Error),
+    Failed(Cause),
 }
 
 /// The network configuration, up to [`MAX_FRAME`] bytes.
-pub(crate) fn read(deadline: Instant) -> Result<Vec<u8>, Error> {
-    let (bytes, end) = read_from(io::stdin(), deadline);
+pub(crate) fn read(input: BorrowedFd<'_>, deadline: Instant) -> Result<Vec<u8>, Error> {
+    let (bytes, end) = read_from(input, deadline);
     match end {
         End::Eof => Ok(bytes),
         End::Full => Err(Error::new(
@@ -47,8 +50,8 @@ pub(crate) fn read(deadline: Instant) -> Result<Vec<u8>, Error> {
 }
 
 /// What happens to be on stdin; for VERSION, which must answer also when nobody ever closes it.
-pub(crate) fn glance() -> Vec<u8> {
-    read_from(io::stdin(), Instant::now() + GLANCE).0
+pub(crate) fn glance(input: BorrowedFd<'_>) -> Vec<u8> {
+    read_from(input, Instant::now() + GLANCE).0
 }
 
 fn read_from(input: impl AsFd, deadline: Instant) -> (Vec<u8>, End) {
@@ -64,11 +67,11 @@ fn read_from(input: impl AsFd, deadline: Instant) -> (Vec<u8>, End) {
             Err(error) => return (bytes, End::Failed(error)),
         }
         bytes.resize(filled + filled.max(ROOM), 0);
-        let read = nix::unistd::read(&input, &mut bytes[filled..]);
+        let read = rustix::io::read(&input, &mut bytes[filled..]);
         bytes.truncate(filled + read.unwrap_or(0));
         match read {
             Ok(0) => return (bytes, End::Eof),
-            Ok(_) | Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
             Err(error) => return (bytes, End::Failed(error.into())),
         }
     }
@@ -83,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_returned_when_the_writer_never_closes() {
-        let (reader, mut writer) = io::pipe().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"{}").unwrap();
         let (bytes, end) = read_from(reader, Instant::now() + Duration::from_millis(30));
         assert_eq!(bytes, b"{}");

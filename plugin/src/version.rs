@@ -1,6 +1,8 @@
 //! The versions of the CNI specification that are spoken, which verb needs which, and the answer to VERSION. How the
 //! versions shape a result is `result`'s.
 
+use alloc::format;
+
 use serde_json::{Value, json};
 
 use crate::env::Verb;

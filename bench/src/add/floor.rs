@@ -1,4 +1,5 @@
-//! The floor as a contestant: `floor-daemon` on a node of its own, `floor-plugin` for each ADD and DEL.
+//! The floor as a contestant: `floor-daemon` on a node of its own, `floor-plugin` for each ADD and DEL; and once more with
+//! a plugin that starts as berth's does.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Floor<'a> {
     node: &'a Netns,
     plugin: PathBuf,
+    bare: PathBuf,
     socket: PathBuf,
     daemon: Child,
 }
@@ -38,10 +40,11 @@ impl<'a> Floor<'a> {
         let mut command = Command::new(find("floor-daemon")?);
         command.arg(&socket).arg(first.to_string());
         let daemon = node.spawn(command.stdin(Stdio::null()))?;
-        let plugin = find("floor-plugin")?;
+        let (plugin, bare) = (find("floor-plugin")?, find("floor-bare")?);
         let floor = Self {
             node,
             plugin,
+            bare,
             socket,
             daemon,
         };
@@ -53,14 +56,20 @@ impl<'a> Floor<'a> {
         Ok(floor)
     }
 
-    fn begin(&self, verb: &str, pod: &Pod) -> anyhow::Result<Running> {
-        let mut environment = pod.environment(verb, "");
-        environment.push(("FLOOR_SOCKET", self.socket.display().to_string()));
-        start(&self.plugin, &environment, b"")
+    /// The same, by the plugin without a C library.
+    #[must_use]
+    pub fn bare(&self) -> Bare<'_> {
+        Bare(self)
     }
 
-    fn run(&self, verb: &str, pod: &Pod) -> anyhow::Result<Spent> {
-        let ran = self.begin(verb, pod)?.finish();
+    fn begin(&self, plugin: &Path, verb: &str, pod: &Pod) -> anyhow::Result<Running> {
+        let mut environment = pod.environment(verb, "");
+        environment.push(("FLOOR_SOCKET", self.socket.display().to_string()));
+        start(plugin, &environment, b"")
+    }
+
+    fn run(&self, plugin: &Path, verb: &str, pod: &Pod) -> anyhow::Result<Spent> {
+        let ran = self.begin(plugin, verb, pod)?.finish();
         let ran = ran.with_context(|| format!("{verb} of the floor"))?;
         Ok(vec![("floor-plugin".to_owned(), ran.elapsed)])
     }
@@ -76,15 +85,41 @@ impl Contestant for Floor<'_> {
     }
 
     fn add(&self, pod: &mut Pod) -> anyhow::Result<Spent> {
-        self.run("ADD", pod)
+        self.run(&self.plugin, "ADD", pod)
     }
 
     fn del(&self, pod: &mut Pod) -> anyhow::Result<Spent> {
-        self.run("DEL", pod)
+        self.run(&self.plugin, "DEL", pod)
     }
 
     fn start(&self, pod: &Pod) -> anyhow::Result<Running> {
-        self.begin("ADD", pod)
+        self.begin(&self.plugin, "ADD", pod)
+    }
+}
+
+/// The floor by a plugin without a C library.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare<'a>(&'a Floor<'a>);
+
+impl Contestant for Bare<'_> {
+    fn name(&self) -> &str {
+        "floor, bare"
+    }
+
+    fn node(&self) -> &Netns {
+        self.0.node
+    }
+
+    fn add(&self, pod: &mut Pod) -> anyhow::Result<Spent> {
+        self.0.run(&self.0.bare, "ADD", pod)
+    }
+
+    fn del(&self, pod: &mut Pod) -> anyhow::Result<Spent> {
+        self.0.run(&self.0.bare, "DEL", pod)
+    }
+
+    fn start(&self, pod: &Pod) -> anyhow::Result<Running> {
+        self.0.begin(&self.0.bare, "ADD", pod)
     }
 }
 

@@ -58,7 +58,9 @@ impl Walk<'_> {
                 self.say(bench, pods, ", peers");
                 let peers = peers::all(node.netns(), node.dir(), &bench.peers)?;
                 let peers = peers.iter().map(|peer| peer as &dyn Contestant);
-                let all: Vec<&dyn Contestant> = both.into_iter().chain(peers).collect();
+                let bare = floor.bare();
+                let both = both.into_iter().chain([&bare as &dyn Contestant]);
+                let all: Vec<&dyn Contestant> = both.chain(peers).collect();
                 let rounds = if pods == 0 { alone } else { among };
                 self.hold(bench, &all, pods, rounds, " peers")?;
             }

@@ -9,7 +9,13 @@ use nix::unistd::geteuid;
 use super::cli::Cli;
 
 /// Of berth, and of the floor.
-const PROGRAMS: [&str; 4] = [BERTHD, BERTH_CNI, "floor-daemon", "floor-plugin"];
+const PROGRAMS: [&str; 5] = [
+    BERTHD,
+    BERTH_CNI,
+    "floor-daemon",
+    "floor-plugin",
+    "floor-bare",
+];
 /// Of Debian's package containernetworking-plugins.
 const PLUGINS: [&str; 3] = ["ptp", "host-local", "portmap"];
 

@@ -19,9 +19,9 @@ fn no_daemon_is_said_with_what_to_check() {
 #[test]
 fn each_failure_has_its_own_words() {
     let socket = Path::new("/run/berth/berthd.sock");
-    let denied = unconnected(socket, io::ErrorKind::PermissionDenied.into());
+    let denied = unconnected(socket, Errno::ACCESS.into());
     assert!(denied.to_string().contains("root"), "{denied}");
-    let silent = unconnected(socket, io::ErrorKind::TimedOut.into());
+    let silent = unconnected(socket, Errno::TIMEDOUT.into());
     assert!(matches!(silent, ClientError::Silent { .. }), "{silent}");
     let other = state(br#"{"protocol":7,"anything":0}"#).unwrap_err();
     assert!(other.to_string().contains("protocol 7"), "{other}");

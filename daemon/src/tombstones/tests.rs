@@ -104,7 +104,7 @@ impl Replayed {
             ifname: "eth0".into(),
         };
         tombstone::write(
-            &self.dir(),
+            self.dir().to_str().unwrap(),
             &DelRequest {
                 id,
                 pod: None,

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail, ensure};
-use berth_cni::contract::{ALIVE_WITHIN, heartbeat_path};
+use berth_cni::contract::{ALIVE_WITHIN, HEARTBEAT_EXTENSION};
 use conformance::runtime::Runtime;
 use conformance::runtime::conflist::{Conflist, Version};
 use serde_json::json;
@@ -80,7 +80,7 @@ fn perform(node: &Node, what: &str) -> anyhow::Result<String> {
             // as if it had been away for longer than STATUS has patience
             let alive = File::options()
                 .write(true)
-                .open(heartbeat_path(&node.socket()))?;
+                .open(node.socket().with_extension(HEARTBEAT_EXTENSION))?;
             alive.set_modified(SystemTime::now() - 2 * ALIVE_WITHIN)?;
         }
         "start" => {

@@ -1,8 +1,6 @@
 //! The environment of a call, and its stdin: `NAME=value` a line, an empty line, the configuration.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 use berth_cni::rehearsal::rehearse;
 
@@ -19,7 +17,7 @@ pub fn environment(data: &[u8]) {
     let lookup = |name: &str| variables.get(name.as_bytes()).cloned();
     let rehearsal = rehearse(lookup, stdin, sample::reply);
     let verb = lookup("CNI_COMMAND").unwrap_or_default();
-    let verb = verb.to_string_lossy();
+    let verb = String::from_utf8_lossy(&verb);
     answered::check(&verb, &rehearsal);
     if verb == "VERSION" {
         assert!(rehearsal.answer.success);
@@ -35,10 +33,7 @@ fn split(data: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn pair(line: &[u8]) -> Option<(Vec<u8>, OsString)> {
+fn pair(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let at = line.iter().position(|byte| *byte == b'=')?;
-    Some((
-        line[..at].to_vec(),
-        OsString::from_vec(line[at + 1..].to_vec()),
-    ))
+    Some((line[..at].to_vec(), line[at + 1..].to_vec()))
 }

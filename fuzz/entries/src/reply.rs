@@ -4,8 +4,9 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use berth_cni::clock::Instant;
 use berth_cni::frame::Connection;
 use berth_cni::rehearsal::rehearse;
 
@@ -36,7 +37,7 @@ pub fn reply(data: &[u8]) {
 /// What the plugin takes for a message; nothing when it gives up.
 fn received(sent: &Sent) -> Option<Vec<u8>> {
     let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
-    let connection = Connection::over(ours, Instant::now() + PATIENCE);
+    let connection = Connection::over(ours.into(), Instant::now() + PATIENCE);
     thread::scope(|scope| {
         // The plugin may hang up before it has read all.
         let daemon = scope.spawn(move || {

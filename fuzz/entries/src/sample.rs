@@ -1,6 +1,5 @@
 //! A good call and good answers: what an entry leaves alone while it spoils something else.
 
-use std::ffi::OsString;
 use std::net::Ipv4Addr;
 
 use berth_cni::contract::{Added, Ask, Outcome, PROTOCOL, Reply};
@@ -15,7 +14,7 @@ pub(crate) const IFNAME: &str = "eth0";
 pub(crate) const NETNS: &str = "/var/run/netns/cni-1";
 
 /// The environment of a call as containerd makes it.
-pub(crate) fn environment(verb: &str) -> impl Fn(&str) -> Option<OsString> + use<'_> {
+pub(crate) fn environment(verb: &str) -> impl Fn(&str) -> Option<Vec<u8>> + use<'_> {
     move |name| {
         let value = match name {
             "CNI_COMMAND" => verb,

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -32,11 +32,18 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// The plugin of `BERTH_BIN_DIR`, as it is installed, or the one that cargo built for tests, which starts by the standard
+/// library.
+fn program() -> PathBuf {
+    let built = || PathBuf::from(env!("CARGO_BIN_EXE_berth-cni"));
+    std::env::var_os("BERTH_BIN_DIR").map_or_else(built, |dir| Path::new(&dir).join("berth-cni"))
+}
+
 impl Call {
     /// A call with only CNI_COMMAND set, and nothing on stdin.
     #[allow(clippy::disallowed_methods, reason = "the program under test")]
     pub fn bare(verb: impl AsRef<OsStr>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_berth-cni"));
+        let mut command = Command::new(program());
         command
             .env_clear()
             .env("CNI_COMMAND", verb)
@@ -91,6 +98,22 @@ impl Call {
 
     pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
         self.command.stdout(stdout);
+        self
+    }
+
+    /// The same call, started by a line of a shell that has the plugin's path as `$0`.
+    #[allow(clippy::disallowed_methods, reason = "the program under test")]
+    pub fn by_shell(mut self, line: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", line]).arg(program()).env_clear();
+        for (name, value) in self.command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        shell
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command = shell;
         self
     }
 

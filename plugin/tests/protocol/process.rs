@@ -1,5 +1,6 @@
 //! P: what the process leaves on its descriptors, and that it ends.
 
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -57,7 +58,10 @@ fn p06_a_closed_stdout_is_a_failure_and_no_panic() {
 #[allow(clippy::disallowed_methods, reason = "the process that is to panic")]
 fn p06_a_panic_is_an_error_object() {
     if std::env::var_os("BERTH_TEST_PANICS").is_some() {
-        berth_cni::answer_panics();
+        std::panic::set_hook(Box::new(|panic| {
+            berth_cni::answer_panic(panic.location(), std::io::stdout().as_fd());
+            std::process::exit(1);
+        }));
         panic!("as told");
     }
     let output = Command::new(std::env::current_exe().unwrap())
@@ -82,6 +86,28 @@ fn p06_a_panic_is_an_error_object() {
         error["details"].as_str().unwrap().contains("process.rs"),
         "{error}"
     );
+}
+
+/// By the plugin as it is installed: the standard library answers nothing when there is no memory.
+#[test]
+fn p06_no_memory_is_an_error_object() {
+    if std::env::var_os("BERTH_BIN_DIR").is_none() {
+        return;
+    }
+    let place = Place::new();
+    // The program and its stack find room in that, in KiB; a heap does not.
+    let outcome = Call::new("ADD", &place)
+        .by_shell("ulimit -v 500; exec \"$0\"")
+        .run();
+    outcome.fails(999, &["alloc"]);
+}
+
+/// Who is started without a stream has the first file that it opens in its place.
+#[test]
+fn p06_a_stream_that_is_not_there_is_an_empty_one() {
+    let place = Place::new();
+    let outcome = Call::new("ADD", &place).by_shell("exec \"$0\" <&-").run();
+    outcome.fails(6, &["not a JSON object"]);
 }
 
 #[test]

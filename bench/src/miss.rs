@@ -3,9 +3,10 @@
 //! empty with no call in flight, so each ADD waits for the whole of its own call; which one that was, the mock's journal
 //! says.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use e2e::cluster::{Cluster, DAEMON_PATIENCE, Member};
 use e2e::mock::{Call, CloudConfig, Latency};
 use e2e::netns::require_netns;
@@ -87,10 +88,8 @@ fn fill(
     let mut pods = Vec::new();
     for number in 0..PODS {
         let pod = Pod::prepare(&format!("{}-pod{number}", member.node.netns().name()))?;
-        member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
-        let free = member.node.status()?.addresses.free;
-        let expected = u32::from(number == 0);
-        ensure!(free == expected, "{free} free before pod {number}");
+        wait_for_free(cluster, member, u32::from(number == 0))
+            .with_context(|| format!("before pod {number}"))?;
         let before = cluster.cloud().journal().len();
         let wait = alone.add(&pod)?;
         pods.push(pod);
@@ -107,6 +106,21 @@ fn fill(
     }
     pods.into_iter()
         .try_for_each(|pod| alone.del(pod).map(drop))
+}
+
+/// Waits until exactly so many addresses are free and no call is in flight: a daemon that has just learned of its node agrees with
+/// EC2 before it has asked for anything.
+fn wait_for_free(cluster: &Cluster, member: &Member, wanted: u32) -> anyhow::Result<()> {
+    let deadline = Instant::now() + DAEMON_PATIENCE;
+    loop {
+        member.settled(cluster.cloud(), DAEMON_PATIENCE)?;
+        let free = member.node.status()?.addresses.free;
+        if free == wanted {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{free} of {wanted} free");
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// How long EC2 took for the Assign among `calls`, and how long for the Create and the Attach until its link was there:

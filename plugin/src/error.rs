@@ -6,7 +6,7 @@ use alloc::string::String;
 use core::fmt::{self, Write};
 use core::panic::Location;
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use serde_json::{Map, Value, json};
 
@@ -182,7 +182,7 @@ impl fmt::Write for Line {
 
 /// Writes one JSON document and a newline in one go. A closed stdout is an error, never a panic.
 pub(crate) fn print(output: BorrowedFd<'_>, document: &Value) -> Result<(), Cause> {
-    write_all(output, format!("{document}\n").as_bytes())
+    Ok(write_all(output, format!("{document}\n").as_bytes())?)
 }
 
 /// One line for the runtime's log, for what is odd and does not fail the call.
@@ -191,13 +191,14 @@ pub(crate) fn note(errors: BorrowedFd<'_>, text: &str) {
     let _ = write_all(errors, line.as_bytes());
 }
 
-fn write_all(output: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Cause> {
+/// Writes all of it, however often that takes.
+pub(crate) fn write_all(output: impl AsFd, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
-        match rustix::io::write(output, bytes) {
-            Ok(0) => return Err(Errno::IO.into()),
+        match rustix::io::write(&output, bytes) {
+            Ok(0) => return Err(Errno::IO),
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(errno) => return Err(errno),
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use crate::cause::Cause;
 use crate::contract::{AttachmentId, DelRequest};
+use crate::error::write_all;
 
 /// Room for a tombstone that is read, which doubles when it is not enough.
 const ROOM: usize = 4 << 10;
@@ -104,11 +105,7 @@ fn write_and_rename(dir: &OwnedFd, temporary: &str, request: &DelRequest) -> Res
     let file = fs::openat(dir, temporary, flags, Mode::RUSR | Mode::WUSR)?;
     // A request always has a JSON form: it was made of one.
     let contents = serde_json::to_vec(request).map_err(|_| Errno::INVAL)?;
-    let mut rest = contents.as_slice();
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest)?;
-        rest = &rest[written..];
-    }
+    write_all(&file, &contents)?;
     fs::fsync(&file)?;
     fs::renameat(dir, temporary, dir, file_name(&request.id))?;
     fs::fsync(dir)

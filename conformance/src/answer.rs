@@ -153,7 +153,7 @@ impl Answer {
         let stdout = short(&String::from_utf8_lossy(&self.stdout));
         let stderr = short(&self.stderr);
         let end = if self.hung {
-            format!("was killed after {:?}", self.elapsed)
+            format!("did not end and was killed after {:?}", self.elapsed)
         } else {
             format!("ended with {}", self.status)
         };

@@ -14,11 +14,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::interrupt;
 use crate::netns::Netns;
 
 /// Longer than any deadline of a plugin that kubelet could live with: one that takes this long hangs.
@@ -51,6 +53,7 @@ pub struct Call {
     nobody: bool,
     umask: Option<&'static str>,
     stdout: Stdout,
+    uninterrupted: bool,
 }
 
 /// Where the plugin's stdout leads.
@@ -89,6 +92,7 @@ impl Call {
             nobody: false,
             umask: None,
             stdout: Stdout::Kept,
+            uninterrupted: false,
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
         call.env("PATH", path).env("CNI_COMMAND", verb)
@@ -215,6 +219,13 @@ impl Call {
         self
     }
 
+    /// Lets it end also when the session is told to.
+    #[must_use]
+    pub(crate) fn uninterrupted(mut self) -> Self {
+        self.uninterrupted = true;
+        self
+    }
+
     /// Starts it inside `host`.
     ///
     /// # Errors
@@ -254,6 +265,7 @@ impl Call {
             child,
             started,
             limit: self.limit,
+            uninterrupted: self.uninterrupted,
             what: self.describe(),
             taken,
             _stdin: release,
@@ -274,6 +286,8 @@ impl Call {
             }
         };
         command.env_clear().envs(&self.env).stderr(Stdio::piped());
+        // what it starts can be ended with it
+        command.process_group(0);
         match &self.stdin {
             Stdin::File(path) => command.stdin(std::fs::File::open(path)?),
             _ => command.stdin(Stdio::piped()),
@@ -294,11 +308,14 @@ impl Call {
 
     /// The call in few words, for findings.
     fn describe(&self) -> String {
-        format!(
-            "{} of {}",
-            self.verb,
-            self.binary.file_name().unwrap_or_default().display()
-        )
+        let command = self.variable("CNI_COMMAND");
+        let verb = match command.to_str() {
+            Some("") => "no command",
+            Some(verb) => verb,
+            None => "a command that is not UTF-8",
+        };
+        let name = self.binary.file_name().unwrap_or_default().display();
+        format!("{verb} of {name}")
     }
 }
 
@@ -310,6 +327,7 @@ pub struct Running {
     stderr: Option<mpsc::Receiver<Vec<u8>>>,
     started: Instant,
     limit: Duration,
+    uninterrupted: bool,
     what: String,
     taken: Arc<AtomicUsize>,
     _stdin: mpsc::Sender<()>,
@@ -336,7 +354,7 @@ impl Running {
     /// # Errors
     /// It is gone.
     pub fn stop(&self) -> anyhow::Result<()> {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::STOP)
     }
 
     /// SIGCONT.
@@ -344,13 +362,13 @@ impl Running {
     /// # Errors
     /// It is gone.
     pub fn resume(&self) -> anyhow::Result<()> {
-        self.signal(Signal::SIGCONT)
+        self.signal(Signal::CONT)
     }
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         // not waited for yet, so the id is still its own
-        let pid = Pid::from_raw(self.child.id().try_into()?);
-        kill(pid, signal).with_context(|| format!("{signal} to {}", self.what))
+        kill_process(Pid::from_child(&self.child), signal)
+            .with_context(|| format!("{signal:?} to {}", self.what))
     }
 
     /// Waits for its end. Like libcni until stdout and stderr are closed: a child that the plugin left behind with them
@@ -362,11 +380,12 @@ impl Running {
         let deadline = self.started + self.limit;
         let pipes = [self.stdout.take(), self.stderr.take()];
         let [stdout, stderr] = pipes.map(|pipe| self.received(pipe, deadline));
+        let (stdout, stderr) = (stdout?, stderr?);
         let is_open = stdout.is_none() || stderr.is_none();
         let hung = is_open || !self.ends_before(deadline)?;
         let [stdout, stderr] = [stdout, stderr].map(Option::unwrap_or_default);
         if hung {
-            self.child.kill()?;
+            self.end_all();
         }
         let status = self.child.wait()?;
         Ok(Answer {
@@ -388,20 +407,20 @@ impl Running {
         &mut self,
         pipe: Option<mpsc::Receiver<Vec<u8>>>,
         deadline: Instant,
-    ) -> Option<Vec<u8>> {
+    ) -> io::Result<Option<Vec<u8>>> {
         let Some(pipe) = pipe else {
-            return Some(Vec::new());
+            return Ok(Some(Vec::new()));
         };
         let mut deadline = deadline;
         let mut has_ended = false;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = self.left(deadline);
             match pipe.recv_timeout(left.min(LOOK)) {
-                Ok(all) => return Some(all),
+                Ok(all) => return Ok(Some(all)),
                 Err(mpsc::RecvTimeoutError::Timeout) if !left.is_zero() => {}
-                Err(_) => return None,
+                Err(_) => return Ok(None),
             }
-            if !has_ended && self.child.try_wait().is_ok_and(|status| status.is_some()) {
+            if !has_ended && self.has_ended()? {
                 has_ended = true;
                 deadline = deadline.min(Instant::now() + GRACE);
             }
@@ -409,22 +428,45 @@ impl Running {
     }
 
     /// Whether the process ends before the deadline; its pipes are closed, so it is about to.
-    fn ends_before(&mut self, deadline: Instant) -> io::Result<bool> {
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() >= deadline {
+    fn ends_before(&self, deadline: Instant) -> io::Result<bool> {
+        while !self.has_ended()? {
+            if self.left(deadline).is_zero() {
                 return Ok(false);
             }
             thread::sleep(LOOK_AGAIN);
         }
         Ok(true)
     }
+
+    /// The time that it has, none once the session is told to end.
+    fn left(&self, deadline: Instant) -> Duration {
+        if interrupt::is_asked() && !self.uninterrupted {
+            return Duration::ZERO;
+        }
+        deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether the process has ended. It is not waited for: until then its id, and its group's, are nobody else's.
+    fn has_ended(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let id = Pid::from_child(&self.child);
+        Ok(waitid(WaitId::Pid(id), options)?.is_some())
+    }
+
+    /// SIGKILL to it and to what it has started. Only before it is waited for.
+    fn end_all(&self) {
+        // nobody is there any more: then there is nothing to end
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // after `finish` there is nobody to kill, which is no error
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // not if it was waited for: the id may be another's by then
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.end_all();
+            let _ = self.child.wait();
+        }
     }
 }
 

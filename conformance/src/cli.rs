@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use conformance::case::{Level, Mode};
 use conformance::catalog;
 use conformance::expectation::Expectations;
+use conformance::interrupt;
 use conformance::report::progress::Progress;
 use conformance::report::{self, Format, list};
 use conformance::runtime::conflist::Version;
@@ -132,21 +133,34 @@ impl Cli {
 
 impl Run {
     fn perform(self) -> anyhow::Result<ExitCode> {
+        interrupt::heed().context("cannot take signals")?;
         let session = self.session()?;
         let planned = session.plan(&catalog::cases())?;
         ensure!(
             !planned.is_empty(),
             "nothing to run: no case is for these versions and modes"
         );
+        let cannot = |path: &Path| format!("cannot write {}", path.display());
+        // before the runs: they take minutes
+        let json = self.json.as_deref().map(|path| (path, File::create(path)));
+        let json = match json {
+            Some((path, file)) => Some((path, file.with_context(|| cannot(path))?)),
+            None => None,
+        };
         let mut progress = Progress::new(planned.len());
         let records = session.run(&planned, |record| progress.tell(record))?;
         let plugin = session.subject.binary.display().to_string();
         report::write(self.format, &plugin, &records, &mut io::stdout().lock())?;
-        if let Some(path) = &self.json {
-            let cannot = || format!("cannot write {}", path.display());
-            let mut file = File::create(path).with_context(cannot)?;
-            report::write(Format::Json, &plugin, &records, &mut file).with_context(cannot)?;
+        if let Some((path, mut file)) = json {
+            report::write(Format::Json, &plugin, &records, &mut file)
+                .with_context(|| cannot(path))?;
         }
+        ensure!(
+            !interrupt::is_asked(),
+            "interrupted after {} of {} runs",
+            records.len(),
+            planned.len()
+        );
         let failed = report::count(&records, Outcome::Failed) > 0;
         Ok(if failed {
             ExitCode::FAILURE
@@ -167,7 +181,10 @@ impl Run {
         }
         subject.ask_all()?;
         let named = |name: &String| {
-            Version::named(name).with_context(|| format!("no version {name:?} is known"))
+            let known = Version::ALL.map(Version::as_str).join(", ");
+            Version::named(name).with_context(|| {
+                format!("there are no cases for version {name:?}, only for {known}")
+            })
         };
         let mut versions = self
             .versions

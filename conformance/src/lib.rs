@@ -11,6 +11,7 @@ pub mod case;
 pub mod cases;
 pub mod catalog;
 pub mod expectation;
+pub mod interrupt;
 pub mod netns;
 pub mod pod;
 pub mod report;

@@ -8,9 +8,10 @@ mod looks;
 pub mod traces;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -28,6 +29,9 @@ use crate::subject::{DIR, Subject};
 
 /// `CNI_IFNAME` of a pod's first interface in all runtimes.
 pub const IFNAME: &str = "eth0";
+
+/// How long a DEL may take whose outcome nobody asks for.
+const UNDO: Duration = Duration::from_secs(10);
 
 /// One run of one case.
 #[derive(Debug)]
@@ -93,6 +97,12 @@ impl<'a> World<'a> {
     #[must_use]
     pub fn host(&self) -> &Netns {
         &self.host
+    }
+
+    /// A path at which there is no namespace, and nothing else but what the plugin puts there.
+    #[must_use]
+    pub fn nowhere(&self) -> PathBuf {
+        self.dir.join("nowhere")
     }
 
     /// The directory of the case.
@@ -237,13 +247,13 @@ impl<'a> World<'a> {
         self.run(&call)?.result()
     }
 
-    /// DEL of the first sandbox with `result`, which must succeed and print nothing.
+    /// DEL of the first sandbox with `result`, which must succeed.
     ///
     /// # Errors
     /// It failed.
     pub fn del(&self, result: &Value) -> Verdict {
         let call = self.call_after("DEL", result)?;
-        self.run(&call)?.silent()
+        self.run(&call)?.success()
     }
 
     /// DEL or CHECK of the first sandbox with `result` as libcni passes it: not on DEL before 0.4.0.
@@ -311,6 +321,7 @@ impl Drop for World<'_> {
         let owed = std::mem::take(&mut *lock(&self.owed));
         for Owed { undo, .. } in owed {
             // what a plugin under test refuses here it has refused before, or it is no container's
+            let undo = undo.uninterrupted().killed_after(UNDO);
             let _ = undo.start(&self.host).and_then(Running::finish);
         }
         // before the host, on which they may have links

@@ -4,10 +4,21 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use conformance::netns::require_netns;
+use conformance::netns::{NETNS_DIR, require_netns};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+/// Answers VERSION; waits for a child of its own at all else, and writes down which.
+const HANGS: &str = r#"#!/bin/sh
+[ "$CNI_COMMAND" = VERSION ] && echo '{"cniVersion": "1.0.0", "supportedVersions": ["1.0.0"]}' && exit
+/bin/sleep 600 &
+echo $! >> "${0%/*}/children"
+wait
+"#;
 
 /// Answers VERSION; says of all else that it was done.
 const PLUGIN: &str = r#"#!/bin/sh
@@ -19,8 +30,12 @@ struct Bench(tempfile::TempDir);
 
 impl Bench {
     fn new() -> Self {
+        Self::with(PLUGIN)
+    }
+
+    fn with(script: &str) -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
-        bench.write("plugin", PLUGIN);
+        bench.write("plugin", script);
         let plugin = bench.0.path().join("plugin");
         fs::set_permissions(plugin, fs::Permissions::from_mode(0o755)).unwrap();
         bench.write("plugin.conf", r#"{"type": "plugin"}"#);
@@ -32,11 +47,22 @@ impl Bench {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
         command
             .current_dir(&self.0)
-            .args(["run", "--plugin", "plugin", "--conf", "plugin.conf"]);
-        command.args(arguments).output().unwrap()
+            .args(["run", "--plugin", "plugin", "--conf", "plugin.conf"])
+            .args(arguments);
+        command
+    }
+
+    /// The processes that the plugin has started so far.
+    fn children(&self) -> Vec<u32> {
+        let written = fs::read_to_string(self.0.path().join("children")).unwrap_or_default();
+        written.lines().map(|id| id.parse().unwrap()).collect()
     }
 }
 
@@ -130,7 +156,7 @@ fn what_cannot_be_run_says_why() {
     let bench = Bench::new();
     for (arguments, words) in [
         (["--only", "no::such"], "no case, group or assertion"),
-        (["--cni-version", "7"], "no version \"7\""),
+        (["--cni-version", "7"], "no cases for version \"7\""),
         (["--expect", "none.json"], "cannot read none.json"),
     ] {
         let output = bench.run(&arguments);
@@ -166,4 +192,57 @@ fn lists_name_every_case_and_what_cannot_be_one() {
     );
     assert!(list(&["--assertions"]).contains("\nE02 "));
     assert!(list(&["--untestable"]).contains("E15 "));
+}
+
+#[test]
+fn a_session_that_is_interrupted_reports_what_it_has_and_leaves_nothing() {
+    if !require_netns().unwrap() {
+        return;
+    }
+    let bench = Bench::with(HANGS);
+    let only = ["--only", "version::ascending", "--only", "del"];
+    let mut suite = bench.command(&only);
+    let suite = suite.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let suite = suite.spawn().unwrap();
+    let id = suite.id();
+    soon(|| !bench.children().is_empty());
+    kill_process(Pid::from_child(&suite), Signal::INT).unwrap();
+    let output = suite.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(
+        text(&output).contains("interrupted after 1 of "),
+        "{}",
+        text(&output)
+    );
+    assert_eq!(last_line(&output), "1 passed, 0 failed, 0 skipped");
+    for child in bench.children() {
+        soon(|| !is_running(child));
+    }
+    let of_the_session = format!("conformance-{id}-");
+    let left = fs::read_dir(NETNS_DIR).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().contains(&of_the_session)),
+        "{left:?}"
+    );
+}
+
+/// Whether a process has that id and has not ended: one that nobody waits for stays a zombie.
+fn is_running(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| state != 'Z')
+}
+
+fn soon(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never holds");
+        thread::sleep(Duration::from_millis(20));
+    }
 }

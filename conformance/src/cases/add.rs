@@ -103,7 +103,7 @@ fn killed_and_repeated(world: &World<'_>) -> Verdict {
     let held = world.held().ok();
     for moment in moments.into_iter().step_by(2) {
         world.kill_after(moment, &world.call("ADD")?)?;
-        world.run(&world.call("DEL")?)?.silent()?;
+        world.run(&world.call("DEL")?)?.success()?;
         let result = world.add()?;
         world.del(&result)?;
     }
@@ -124,7 +124,7 @@ fn two_interfaces(world: &World<'_>) -> Verdict {
         address(&first) != address(&second) || address(&first).is_null(),
         || format!("both interfaces have {}", address(&first)),
     )?;
-    world.run(&call("DEL")?)?.silent()?;
+    world.run(&call("DEL")?)?.success()?;
     pod.has_links(&["lo", pod.ifname()])?;
     world.del(&first)
 }

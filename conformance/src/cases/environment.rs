@@ -28,7 +28,7 @@ cases! {
     del_needs_no_namespace: Must, ["E03", "D03"], [Spec("DEL"), Libcni], Each, Each,
         "DEL without CNI_NETNS and CNI_ARGS succeeds";
     path_is_optional: Should, ["E03", "E16"], [Spec("Parameters")], Each, Each,
-        "ADD and DEL without CNI_PATH succeed unless the plugin delegates to another";
+        "ADD, DEL and STATUS without CNI_PATH succeed unless the plugin delegates to another";
     all_missing_are_named: Must, ["E04"], [Spec("Error"), Skel], Each, Once,
         "an error for missing variables names every one of them";
     missing_in_the_usual_words: Should, ["E04"], [Skel], Each, Once,
@@ -114,7 +114,7 @@ fn status_needs_no_variable(world: &World<'_>) -> Verdict {
 
 fn del_needs_no_namespace(world: &World<'_>) -> Verdict {
     let call = world.call("DEL")?.without("CNI_NETNS").without("CNI_ARGS");
-    world.run(&call)?.silent()
+    world.run(&call)?.success()
 }
 
 fn path_is_optional(world: &World<'_>) -> Verdict {
@@ -124,7 +124,13 @@ fn path_is_optional(world: &World<'_>) -> Verdict {
         .result()?;
     world
         .run(&world.call_after("DEL", &added)?.without("CNI_PATH"))?
-        .silent()
+        .success()?;
+    if world.version() < Version::V1_1_0 {
+        return Ok(());
+    }
+    world
+        .run(&world.call("STATUS")?.without("CNI_PATH"))?
+        .success()
 }
 
 fn all_missing_are_named(world: &World<'_>) -> Verdict {
@@ -164,7 +170,7 @@ fn empty_is_missing(world: &World<'_>) -> Verdict {
     }
     world
         .run(&world.call("DEL")?.env("CNI_NETNS", "").env("CNI_ARGS", ""))?
-        .silent()
+        .success()
 }
 
 fn version_takes_dummies(world: &World<'_>) -> Verdict {
@@ -226,7 +232,7 @@ fn ambient_variables(world: &World<'_>) -> Verdict {
     let added = world.run(&hostile(world.call("ADD")?))?.result()?;
     world
         .run(&hostile(world.call_after("DEL", &added)?))?
-        .silent()?;
+        .success()?;
     world
         .run(&hostile(world.call("VERSION")?))?
         .result()

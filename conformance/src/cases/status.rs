@@ -89,16 +89,10 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// Only the command and a configuration: no container, no CNI_PATH.
+/// Only what it needs of the environment: no container.
 fn bare(world: &World<'_>) -> Result<Call, Finding> {
     let full = world.call("STATUS")?;
-    let names = [
-        "CNI_CONTAINERID",
-        "CNI_NETNS",
-        "CNI_IFNAME",
-        "CNI_ARGS",
-        "CNI_PATH",
-    ];
+    let names = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"];
     Ok(names
         .iter()
         .fold(full, |call, name| call.without(name))

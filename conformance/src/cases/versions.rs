@@ -146,7 +146,7 @@ fn named_are_taken(world: &World<'_>) -> Verdict {
             .call("DEL")?
             .unset("prevResult")
             .set("cniVersion", version.as_str());
-        world.run(&call)?.silent()?;
+        world.run(&call)?.success()?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(super) fn make(name: &str) -> anyhow::Result<PathBuf> {
     let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
     ensure!(plain, "{name:?} cannot name a network namespace");
     let path = Path::new(NETNS_DIR).join(name);
-    share_directory().with_context(|| format!("cannot prepare {NETNS_DIR}"))?;
+    share_directory().with_context(|| format!("cannot prepare {NETNS_DIR} (this needs root)"))?;
     // ip netns add NAME
     let file = OpenOptions::new()
         .write(true)

@@ -1,10 +1,12 @@
-//! What a namespace holds, in a form that can be compared: links, addresses, routes, rules, netfilter.
+//! What a namespace holds, in a form that can be compared: links, addresses, routes, rules, permanent neighbours,
+//! netfilter, and the sysctls of its interfaces.
 //!
 //! Normalised: what changes by itself (ifindexes, handles, counters, timers, operational state, and the IPv6 link-local
 //! and multicast entries that each link gets a second or two after it came up) is left out, so two snapshots are equal
-//! when nobody configured anything in between. Sysctls and qdiscs are not looked at.
+//! when nobody configured anything in between. Of the qdiscs only the name of each link's root is looked at.
 
 mod ruleset;
+mod sysctl;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,9 +56,9 @@ impl Snapshot {
             lines.sort();
             sections.insert(section.to_owned(), lines);
         };
-        let [links, addresses4, routes4, rules4] = json(netns, "-4")?;
-        let [_, addresses6, mut routes6, rules6] = json(netns, "-6")?;
-        routes6.retain(|route| !is_automatic(&route["dst"]));
+        let [links, addresses4, routes4, rules4, neighbours4] = json(netns, "-4")?;
+        let [_, addresses6, mut routes6, rules6, neighbours6] = json(netns, "-6")?;
+        routes6.retain(|route| !is_automatic(&route["dst"]) && !is_of_address(route));
         put("link", lines(&links, link));
         put(
             "address",
@@ -66,6 +68,11 @@ impl Snapshot {
         put("route6", lines(&routes6, selected));
         put("rule", lines(&rules4, selected));
         put("rule6", lines(&rules6, selected));
+        put(
+            "neighbour",
+            [lines(&neighbours4, selected), lines(&neighbours6, selected)].concat(),
+        );
+        put("sysctl", netns.run(sysctl::lines)?);
         let ruleset =
             netns.run(|| output(Command::new("nft").args(["-j", "list", "ruleset"])))??;
         let ruleset = serde_json::from_str(&ruleset).context("nft -j list ruleset")?;
@@ -78,7 +85,8 @@ impl Snapshot {
         Ok(Self { sections })
     }
 
-    /// The lines of one section (`link`, `address`, `route`, `route6`, `rule`, `rule6`, `nft ...`), none if absent.
+    /// The lines of one section (`link`, `address`, `route`, `route6`, `rule`, `rule6`, `neighbour`, `sysctl`, `nft ...`),
+    /// none if absent.
     #[must_use]
     pub fn section(&self, name: &str) -> &[String] {
         self.sections.get(name).map_or(&[], Vec::as_slice)
@@ -128,9 +136,9 @@ fn without(these: &[String], those: &[String]) -> Vec<String> {
     these.iter().filter(missing).cloned().collect()
 }
 
-/// Links, addresses, routes and rules of one family, by one program: snapshots are taken by the hundred.
-fn json(netns: &Netns, family: &str) -> anyhow::Result<[Vec<Value>; 4]> {
-    let asked = "link show\naddr show\nroute show table all\nrule show\n";
+/// Links, addresses, routes, rules and neighbours of one family, by one program: snapshots are taken by the hundred.
+fn json(netns: &Netns, family: &str) -> anyhow::Result<[Vec<Value>; 5]> {
+    let asked = "link show\naddr show\nroute show table all\nrule show\nneigh show nud permanent\n";
     let mut command = Command::new("ip");
     command.args([family, "-json", "-details", "-batch", "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -149,7 +157,7 @@ fn json(netns: &Netns, family: &str) -> anyhow::Result<[Vec<Value>; 4]> {
         let answer = answers.next().context("ip -batch answered too little")?;
         answer.context("ip -batch printed no JSON array")
     };
-    Ok([next()?, next()?, next()?, next()?])
+    Ok([next()?, next()?, next()?, next()?, next()?])
 }
 
 fn lines(objects: &[Value], line: fn(&Value) -> String) -> Vec<String> {
@@ -162,13 +170,22 @@ fn link(link: &Value) -> String {
     let up = link["flags"]
         .as_array()
         .is_some_and(|flags| flags.iter().any(|flag| flag == "UP"));
+    // a bridge's is the lowest of its ports', unless somebody sets it
+    let mac = if kind == "bridge" {
+        "-".to_owned()
+    } else {
+        text("address")
+    };
+    // one that is down may never have had one
+    let qdisc = if up { text("qdisc") } else { "-".to_owned() };
     format!(
-        "{} kind {kind} group {} alias {} mtu {} {}",
+        "{} kind {kind} group {} alias {} mtu {} {} mac {mac} master {} qdisc {qdisc}",
         text("ifname"),
         text("group"),
         text("ifalias"),
         link["mtu"],
-        if up { "up" } else { "down" }
+        if up { "up" } else { "down" },
+        text("master"),
     )
 }
 
@@ -189,6 +206,11 @@ fn addresses(links: &[Value]) -> Vec<String> {
 fn is_automatic(destination: &Value) -> bool {
     let destination = destination.as_str().unwrap_or_default();
     destination.starts_with("fe80:") || destination.starts_with("ff00:")
+}
+
+/// Whether the kernel made a route for an address: of IPv6 it does so when it has looked for duplicates, not at once.
+fn is_of_address(route: &Value) -> bool {
+    route["table"] == "local" && route["protocol"] == "kernel"
 }
 
 /// A route or rule as `key value` pairs in a fixed order, without what the kernel changes by itself.

@@ -29,5 +29,8 @@ fn status(record: &Record) -> TestCaseStatus {
         Outcome::FailedAsExpected | Outcome::Skipped => TestCaseStatus::skipped(),
     };
     status.set_message(record.detail.as_str());
+    if record.outcome == Outcome::Failed {
+        status.set_description(format!("rule: {}", record.case.rule));
+    }
     status
 }

@@ -20,7 +20,8 @@ pub(super) fn write(records: &[Record], out: &mut impl Write) -> io::Result<()> 
                 writeln!(out, "not ok {number} - {name}")?;
                 // a JSON string is a YAML string
                 let message = serde_json::Value::from(record.detail.as_str());
-                writeln!(out, "  ---\n  message: {message}\n  ...")?;
+                let rule = serde_json::Value::from(record.case.rule);
+                writeln!(out, "  ---\n  message: {message}\n  rule: {rule}\n  ...")?;
             }
         }
     }

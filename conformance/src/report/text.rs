@@ -85,6 +85,13 @@ fn write_case(runs: &[&Record], out: &mut impl Write) -> io::Result<()> {
 fn runs_in_words(runs: &[&Record]) -> String {
     match runs.len() {
         1 => run_of(runs[0]),
-        many => format!("{many} runs"),
+        all => match runs
+            .iter()
+            .filter(|run| run.outcome == Outcome::Failed)
+            .count()
+        {
+            0 => format!("{all} runs"),
+            failed => format!("{failed} of {all} runs"),
+        },
     }
 }

@@ -11,6 +11,7 @@ use anyhow::Context;
 
 use super::{Outcome, Planned, Record, Session};
 use crate::case::Finding;
+use crate::interrupt;
 use crate::netns::Netns;
 use crate::pod::LABEL;
 use crate::subject::Subject;
@@ -94,7 +95,7 @@ impl Session {
     }
 
     fn work(&self, place: &Place, queue: &Queue<'_>, sender: &mpsc::Sender<(usize, Record)>) {
-        while !queue.ended.load(Ordering::Relaxed) {
+        while !queue.ended.load(Ordering::Relaxed) && !interrupt::is_asked() {
             let at = queue.next.fetch_add(1, Ordering::Relaxed);
             let Some(planned) = queue.planned.get(at) else {
                 return;
@@ -104,6 +105,10 @@ impl Session {
                 Ok((host, dir)) => self.try_one(&place.subject, planned, host, &dir),
                 Err(error) => self.record(planned, Err(Finding::from(error))),
             };
+            if interrupt::is_asked() {
+                // what came of a call that was ended says nothing of the plugin
+                return;
+            }
             if self.fail_fast && record.outcome == Outcome::Failed {
                 queue.ended.store(true, Ordering::Relaxed);
             }

@@ -4,7 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::World;
-use crate::case::{Finding, Verdict, wrong};
+use crate::case::{Finding, Verdict, expect, wrong};
+use crate::interrupt;
 use crate::netns::Netns;
 use crate::netns::snapshot::{Change, Snapshot};
 use crate::pod::Pod;
@@ -15,6 +16,14 @@ const SOON: Duration = Duration::from_secs(6);
 
 /// How many differences are quoted.
 const QUOTED: usize = 4;
+
+/// Whose sysctls must be as they were. A sandbox's go with it: no plugin's DEL sets them back (the reference's tuning
+/// among them).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sysctls {
+    OfTheHost,
+    All,
+}
 
 /// How things stood at one moment.
 #[derive(Debug)]
@@ -65,15 +74,15 @@ impl Traces {
     /// # Errors
     /// It does not; the first differences are named.
     pub fn are_back(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
-        soon(|| {
-            let now = world.traces(pod)?;
-            let found = self.differences(&now);
-            if found.is_empty() {
-                Ok(())
-            } else {
-                wrong(format!("it is not as before: {}", found.join("; ")))
-            }
-        })
+        soon(|| self.compare(&world.traces(pod)?, Sysctls::OfTheHost))
+    }
+
+    /// As [`Traces::are_back`], for a call that had nothing to do: the sandbox's sysctls too.
+    ///
+    /// # Errors
+    /// Something changed.
+    pub fn are_still(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
+        soon(|| self.compare(&world.traces(pod)?, Sysctls::All))
     }
 
     /// Nothing may have changed up to now.
@@ -81,34 +90,63 @@ impl Traces {
     /// # Errors
     /// Something has.
     pub fn are_unchanged(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
-        let found = self.differences(&world.traces(pod)?);
+        self.compare(&world.traces(pod)?, Sysctls::All)
+    }
+
+    /// All that was there then must still be there, whatever came since.
+    ///
+    /// # Errors
+    /// Something is gone.
+    pub fn are_kept(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
+        let now = world.traces(pod)?;
+        let is_gone = |change: &Change| !matches!(change, Change::Added(..));
+        let mut gone = changes("host", &self.host, &now.host, is_gone);
+        if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
+            gone.extend(changes("sandbox", before, now, is_gone));
+        }
+        let held = self.held.iter().flatten();
+        let holds = |line: &&String| now.held.iter().flatten().any(|now| now == *line);
+        gone.extend(
+            held.filter(|line| !holds(line))
+                .map(|line| format!("held {line}")),
+        );
+        expect(gone.is_empty(), || format!("it is gone: {}", quoted(gone)))
+    }
+
+    fn compare(&self, now: &Self, sysctls: Sysctls) -> Verdict {
+        let found = self.differences(now, sysctls);
         if found.is_empty() {
             Ok(())
         } else {
-            wrong(format!("it changed something: {}", found.join("; ")))
+            wrong(format!("it is not as before: {}", quoted(found)))
         }
     }
 
-    fn differences(&self, now: &Self) -> Vec<String> {
+    fn differences(&self, now: &Self, sysctls: Sysctls) -> Vec<String> {
         let mut found = changes("host", &self.host, &now.host, |change| {
             !(self.shared && is_link_that_went(change))
         });
         if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
-            found.extend(changes("sandbox", before, now, |_| true));
+            found.extend(changes("sandbox", before, now, |change| {
+                sysctls == Sysctls::All || section(change) != "sysctl"
+            }));
         }
         if self.held != now.held {
-            found.push(format!(
-                "the plugin holds {:?}, not {:?}",
-                now.held, self.held
-            ));
-        }
-        let more = found.len().saturating_sub(QUOTED);
-        found.truncate(QUOTED);
-        if more > 0 {
-            found.push(format!("{more} more"));
+            let [now, before] = [&now.held, &self.held].map(|held| held.as_deref().unwrap_or(&[]));
+            found.push(format!("the plugin holds {now:?}, not {before:?}"));
         }
         found
     }
+}
+
+/// The first of them, and how many more there are.
+fn quoted(mut found: Vec<String>) -> String {
+    let more = found.len().saturating_sub(QUOTED);
+    found.truncate(QUOTED);
+    if more > 0 {
+        found.push(format!("{more} more"));
+    }
+    found.join("; ")
 }
 
 /// Repeats `attempt` until it holds, or gives its last finding.
@@ -119,7 +157,9 @@ pub fn soon(mut attempt: impl FnMut() -> Verdict) -> Verdict {
     let deadline = Instant::now() + SOON;
     loop {
         match attempt() {
-            Err(Finding::Wrong(_)) if Instant::now() < deadline => pause(Duration::from_millis(40)),
+            Err(Finding::Wrong(_)) if Instant::now() < deadline && !interrupt::is_asked() => {
+                pause(Duration::from_millis(40));
+            }
             verdict => return verdict,
         }
     }
@@ -153,5 +193,13 @@ fn changes(
 }
 
 fn is_link_that_went(change: &Change) -> bool {
-    matches!(change, Change::Removed(section, _) if section == "link" || section == "address")
+    matches!(change, Change::Removed(section, _) if ["link", "address", "sysctl"].contains(&section.as_str()))
+}
+
+fn section(change: &Change) -> &str {
+    match change {
+        Change::Added(section, _) | Change::Removed(section, _) | Change::Reordered(section) => {
+            section
+        }
+    }
 }

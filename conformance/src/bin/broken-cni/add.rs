@@ -193,6 +193,12 @@ fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failu
                 inside.push(format!("route append {gateway} dev {ifname} scope link"));
             }
         }
+        if broken("del-keeps-neighbour") {
+            let [a, b] = [&host[2..4], &host[4..6]];
+            outside.push(format!(
+                "neigh replace {alone} lladdr 02:00:00:00:{a}:{b} nud permanent dev lo"
+            ));
+        }
         if broken("del-keeps-route") {
             outside.push(format!("rule add priority 512 to {alone} lookup main"));
         }

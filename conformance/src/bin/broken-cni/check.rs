@@ -1,6 +1,6 @@
 //! CHECK: compares what `prevResult` and the records say with what is there. It changes nothing.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -65,13 +65,23 @@ pub fn check(call: &Call) -> Result<Option<Value>, Failure> {
     if broken("check-foreign-route-fails") {
         no_foreign_routes(&prev, &netns)?;
     }
-    if broken("check-touches") {
-        netns.run(|| ip(&["route", "replace", "203.0.113.0/24", "dev", ifname]))?;
-    }
+    touch(ifname, &netns)?;
     if !broken("check-ipam-unasked") {
         ipam::forward(call, "CHECK")?;
     }
     Ok(answer())
+}
+
+/// What CHECK may not do in a sandbox.
+fn touch(ifname: &str, netns: &Netns) -> Result<(), Failure> {
+    if broken("check-touches") {
+        netns.run(|| ip(&["route", "replace", "203.0.113.0/24", "dev", ifname]))?;
+    }
+    if broken("check-sets-sysctl") {
+        let accept_local = format!("/proc/sys/net/ipv4/conf/{ifname}/accept_local");
+        netns.run(|| Ok(fs::write(accept_local, "1")?))?;
+    }
+    Ok(())
 }
 
 /// The record is there, and so is the host's side.
@@ -94,6 +104,11 @@ fn records(call: &Call) -> Result<(), Failure> {
         })
     {
         return Err(mismatch(format!("{host} on the host is gone or down")));
+    }
+    if let Some(host) = &record.host
+        && broken("check-sets-mac")
+    {
+        ip(&["link", "set", host, "address", "02:00:00:00:00:99"])?;
     }
     let mark = format!("checked-{}", call.key.host_ifname());
     if broken("check-late") && File::create_new(call.conf.data_dir().join(mark)).is_ok() {

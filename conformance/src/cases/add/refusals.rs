@@ -1,6 +1,7 @@
 //! A: what ADD must not do, and that nothing is left of it then.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -10,6 +11,9 @@ use crate::case::Versions::Each;
 use crate::case::{Verdict, expect};
 use crate::netns::snapshot::Snapshot;
 use crate::world::World;
+
+/// Who opens a pipe that nobody writes to waits for ever: long enough to know.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 cases! {
     Add;
@@ -28,7 +32,7 @@ cases! {
 }
 
 fn no_namespace(world: &World<'_>) -> Verdict {
-    for path in ["/run/netns/conformance-none", "/proc/4194305/ns/net"] {
+    for path in [world.nowhere(), "/proc/4194305/ns/net".into()] {
         world
             .run(&world.call("ADD")?.env("CNI_NETNS", path))?
             .failure()?;
@@ -45,9 +49,8 @@ fn not_a_namespace(world: &World<'_>) -> Verdict {
         nix::unistd::mkfifo(&pipe, mode).context("cannot make a pipe")?;
     }
     for path in [&file, world.dir(), &pipe] {
-        world
-            .run(&world.call("ADD")?.env("CNI_NETNS", path))?
-            .failure()?;
+        let add = world.call("ADD")?.env("CNI_NETNS", path);
+        world.run(&add.killed_after(AT_ONCE))?.failure()?;
     }
     Ok(())
 }
@@ -55,7 +58,7 @@ fn not_a_namespace(world: &World<'_>) -> Verdict {
 /// `call`, an ADD, fails and leaves host and sandbox as they are.
 fn fails_without_trace(world: &World<'_>, call: &Call) -> Verdict {
     let pod = world.pod()?;
-    let before = world.traces(Some(&pod))?;
+    let before = world.traces_in_use(Some(&pod))?;
     world.run(call)?.failure()?;
     before.are_back(world, Some(&pod))
 }
@@ -72,9 +75,7 @@ fn fails_without_touch(world: &World<'_>, call: &Call) -> Verdict {
 }
 
 fn refused_leaves_nothing(world: &World<'_>) -> Verdict {
-    let call = world
-        .call("ADD")?
-        .env("CNI_NETNS", "/run/netns/conformance-none");
+    let call = world.call("ADD")?.env("CNI_NETNS", world.nowhere());
     fails_without_trace(world, &call)
 }
 

@@ -25,7 +25,7 @@ pub(super) fn changes_nothing(world: &World<'_>) -> Verdict {
     world.run(&check)?.silent()?;
     world.run(&check)?.silent()?;
     // a plugin's daemon may be at work for a moment after ADD
-    before.are_back(world, Some(&pod))
+    before.are_still(world, Some(&pod))
 }
 
 pub(super) fn prev_result_missing(world: &World<'_>) -> Verdict {

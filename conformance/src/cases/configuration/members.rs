@@ -34,7 +34,9 @@ fn taken(world: &World<'_>, members: &Value) -> Verdict {
         })
     };
     let added = world.run(&with(world.call("ADD")?))?.result()?;
-    world.run(&with(world.call_after("DEL", &added)?))?.silent()
+    world
+        .run(&with(world.call_after("DEL", &added)?))?
+        .success()
 }
 
 /// `members` without those that the plugin's own configuration has.
@@ -71,7 +73,7 @@ fn port_mappings_of_containerd(world: &World<'_>) -> Verdict {
     taken(
         world,
         &json!({"runtimeConfig": {
-            "portMappings": [{"HostPort": 0, "ContainerPort": 80, "Protocol": "sctp", "HostIP": ""}],
+            "portMappings": [{"HostPort": 32080, "ContainerPort": 80, "Protocol": "sctp", "HostIP": ""}],
             "bandwidth": {"IngressRate": 0, "IngressBurst": 0, "EgressRate": 0, "EgressBurst": 0},
             "dns": {"Servers": ["192.0.2.53"], "Searches": [], "Options": null},
             "cgroupPath": "/kubepods/pod1",

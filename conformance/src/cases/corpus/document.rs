@@ -101,10 +101,10 @@ pub(super) fn aws_node_results(world: &World<'_>) -> Verdict {
         result["cniVersion"] = world.version().as_str().into();
         let del = world.call("DEL")?.set("prevResult", result);
         let answer = world.run(&del)?;
-        named(&document.from, answer.silent())?;
+        named(&document.from, answer.success())?;
         named(
             &document.from,
-            world.run(&del.env("CNI_NETNS", ""))?.silent(),
+            world.run(&del.env("CNI_NETNS", ""))?.success(),
         )?;
     }
     before.are_unchanged(world, Some(&pod))
@@ -126,10 +126,10 @@ fn cycle(world: &World<'_>, change: &Change) -> Verdict {
     let result = world.run(&change.of(world.call("ADD")?))?.result()?;
     if world.version() >= Version::V0_4_0 {
         let check = change.of(world.call_after("CHECK", &result)?);
-        world.run(&check)?.silent()?;
+        world.run(&check)?.success()?;
     }
     let del = change.of(world.call_after("DEL", &result)?);
-    world.run(&del)?.silent()
+    world.run(&del)?.success()
 }
 
 fn read(text: &str) -> anyhow::Result<Document> {

@@ -27,10 +27,10 @@ pub(super) fn empty_variables(world: &World<'_>) -> Verdict {
     };
     world.run(&empty("VERSION").env("CNI_PATH", ""))?.result()?;
     if world.version() >= Version::V1_1_0 {
-        world.run(&empty("STATUS").env("CNI_PATH", ""))?.silent()?;
+        world.run(&empty("STATUS"))?.success()?;
         world
             .run(&empty("GC").set("cni.dev/valid-attachments", Value::Null))?
-            .silent()?;
+            .success()?;
     }
     let add = world.call("ADD")?;
     for name in ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"] {
@@ -49,7 +49,7 @@ pub(super) fn large_configuration(world: &World<'_>) -> Verdict {
     let del = world
         .call_after("DEL", &result)?
         .set("runtimeConfig", config);
-    world.run(&del)?.silent()?;
+    world.run(&del)?.success()?;
     for size in [MUCH - (64 << 10), MUCH + 1] {
         let add = world
             .call("ADD")?
@@ -60,7 +60,7 @@ pub(super) fn large_configuration(world: &World<'_>) -> Verdict {
         }
         world
             .run(&add.asking("DEL").unset("args").unset("prevResult"))?
-            .silent()?;
+            .success()?;
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ pub(super) fn large_configuration(world: &World<'_>) -> Verdict {
 pub(super) fn check_after_each_add(world: &World<'_>) -> Verdict {
     for _ in 0..4 {
         let result = world.add()?;
-        world.run(&world.call_after("CHECK", &result)?)?.silent()?;
+        world.run(&world.call_after("CHECK", &result)?)?.success()?;
         world.del(&result)?;
     }
     Ok(())
@@ -81,15 +81,15 @@ pub(super) fn add_twice(world: &World<'_>) -> Verdict {
     world.run(&world.call("ADD")?)?.failure()?;
     before.are_unchanged(world, Some(&pod))?;
     if world.version() >= Version::V0_4_0 {
-        world.run(&world.call_after("CHECK", &result)?)?.silent()?;
+        world.run(&world.call_after("CHECK", &result)?)?.success()?;
     }
     world.del(&result)
 }
 
 pub(super) fn del_first(world: &World<'_>) -> Verdict {
     let forgetful = world.call("DEL")?.unset("prevResult");
-    world.run(&forgetful)?.silent()?;
-    world.run(&forgetful.env("CNI_NETNS", ""))?.silent()?;
+    world.run(&forgetful)?.success()?;
+    world.run(&forgetful.env("CNI_NETNS", ""))?.success()?;
     let result = world.add()?;
     world.del(&result)
 }

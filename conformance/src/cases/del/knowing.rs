@@ -26,7 +26,7 @@ pub(super) fn prev_result_missing(world: &World<'_>) -> Verdict {
     world.add()?;
     world
         .run(&world.call("DEL")?.unset("prevResult"))?
-        .silent()?;
+        .success()?;
     before.are_back(world, Some(&pod))
 }
 
@@ -37,7 +37,7 @@ pub(super) fn prev_result_broken(world: &World<'_>) -> Verdict {
         world.add()?;
         world
             .run(&world.call("DEL")?.set("prevResult", document))?
-            .silent()?;
+            .success()?;
         before.are_back(world, Some(&pod))?;
     }
     Ok(())
@@ -56,12 +56,12 @@ pub(super) fn args_malformed(world: &World<'_>) -> Verdict {
         let result = world.add()?;
         world
             .run(&world.call_after("DEL", &result)?.env("CNI_ARGS", args))?
-            .silent()?;
+            .success()?;
     }
     let result = world.add()?;
     world
         .run(&world.call_after("DEL", &result)?.without("CNI_ARGS"))?
-        .silent()?;
+        .success()?;
     before.are_back(world, Some(&pod))
 }
 
@@ -75,7 +75,7 @@ pub(super) fn daemon_away(world: &World<'_>) -> Verdict {
     let away = world.stop_daemon()?;
     let answer = world.run(&world.call_after("DEL", &result)?)?;
     away.mend()?;
-    answer.silent()?;
+    answer.success()?;
     before.are_back(world, pod)
 }
 
@@ -91,7 +91,7 @@ pub(super) fn daemon_hung(world: &World<'_>) -> Verdict {
     hung.mend()?;
     let answer = running.finish()?;
     if answer.succeeded() {
-        answer.silent()?;
+        answer.success()?;
     } else {
         answer.failure()?;
         world.del(&result)?;

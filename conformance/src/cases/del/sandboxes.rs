@@ -21,7 +21,7 @@ pub(super) fn netns_empty(world: &World<'_>) -> Verdict {
         } else {
             del.without("CNI_NETNS")
         };
-        world.run(&del)?.silent()?;
+        world.run(&del)?.success()?;
         // the runtime removes it next
         drop(pod);
         before.are_back(world, None)?;
@@ -32,8 +32,8 @@ pub(super) fn netns_empty(world: &World<'_>) -> Verdict {
 pub(super) fn netns_gone(world: &World<'_>) -> Verdict {
     let (pod, before, del) = added(world)?;
     drop(pod);
-    world.run(&del)?.silent()?;
-    world.run(&del.unset("prevResult"))?.silent()?;
+    world.run(&del)?.success()?;
+    world.run(&del.unset("prevResult"))?.success()?;
     before.are_back(world, None)
 }
 
@@ -42,7 +42,7 @@ pub(super) fn netns_stale(world: &World<'_>) -> Verdict {
     drop(pod);
     let stale = world.dir().join("stale-netns");
     std::fs::write(&stale, "").map_err(anyhow::Error::from)?;
-    world.run(&del.env("CNI_NETNS", &stale))?.silent()?;
+    world.run(&del.env("CNI_NETNS", &stale))?.success()?;
     before.are_back(world, None)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn netns_reused(world: &World<'_>) -> Verdict {
     drop(pod);
     let other = foreign(&ifname)?;
     let unchanged = Snapshot::take(&other)?;
-    world.run(&del.env("CNI_NETNS", other.path()))?.silent()?;
+    world.run(&del.env("CNI_NETNS", other.path()))?.success()?;
     same(&unchanged, &other)?;
     before.are_back(world, None)
 }
@@ -65,7 +65,7 @@ pub(super) fn foreign_interface(world: &World<'_>) -> Verdict {
         .call("DEL")?
         .unset("prevResult")
         .env("CNI_NETNS", other.path());
-    world.run(&del)?.silent()?;
+    world.run(&del)?.success()?;
     same(&unchanged, &other)
 }
 

@@ -85,12 +85,12 @@ fn container_ids_taken(world: &World<'_>) -> Verdict {
     for id in ["a", "0", "ABCdef", &long] {
         world
             .run(&world.call("DEL")?.env("CNI_CONTAINERID", id))?
-            .silent()?;
+            .success()?;
     }
     let call =
         |verb: &str| -> anyhow::Result<_> { Ok(world.call(verb)?.env("CNI_CONTAINERID", "Zz")) };
     world.run(&call("ADD")?)?.result()?;
-    world.run(&call("DEL")?)?.silent()
+    world.run(&call("DEL")?)?.success()
 }
 
 /// Names and the reference's words for them.
@@ -147,7 +147,7 @@ fn ifnames_taken(world: &World<'_>) -> Verdict {
         let call = |verb: &str| world.call_for(verb, &pod).env("CNI_IFNAME", name);
         world.run(&call("ADD"))?.result()?;
         pod.has_links(&["lo", name])?;
-        world.run(&call("DEL"))?.silent()?;
+        world.run(&call("DEL"))?.success()?;
     }
     Ok(())
 }
@@ -175,7 +175,7 @@ fn args_of_runtimes(world: &World<'_>) -> Verdict {
             .result()?;
         world
             .run(&world.call_for("DEL", &pod).env("CNI_ARGS", args))?
-            .silent()?;
+            .success()?;
     }
     Ok(())
 }
@@ -187,7 +187,7 @@ fn args_unknown(world: &World<'_>) -> Verdict {
         .result()?;
     world
         .run(&world.call("DEL")?.env("CNI_ARGS", args))?
-        .silent()
+        .success()
 }
 
 const MALFORMED: [&str; 4] = ["K8S_POD_NAME", "A=b=c", "A=b;", ";"];
@@ -207,7 +207,7 @@ fn args_malformed_del(world: &World<'_>) -> Verdict {
     for args in MALFORMED {
         world
             .run(&world.call("DEL")?.env("CNI_ARGS", args))?
-            .silent()?;
+            .success()?;
     }
     Ok(())
 }

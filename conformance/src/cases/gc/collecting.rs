@@ -67,7 +67,7 @@ pub(super) fn other_networks(world: &World<'_>) -> Verdict {
     let before = world.traces(Some(&pod))?;
     attached(world)?;
     world.run(&gc(world, &KEYS, &json!([])))?.silent()?;
-    before.are_back(world, Some(&pod))?;
+    before.are_kept(world, Some(&pod))?;
     world
         .run(&call("CHECK").set("prevResult", result.clone()))?
         .silent()?;

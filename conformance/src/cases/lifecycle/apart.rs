@@ -24,7 +24,7 @@ pub(super) fn containers_apart(world: &World<'_>) -> Verdict {
     let first = world.run(&world.call_for("ADD", &pod))?.result()?;
     let alone = world.traces(Some(&pod))?;
     let second = world.run(&world.call_for("ADD", &other))?.result()?;
-    world.run(&world.after("DEL", &other, &second))?.silent()?;
+    world.run(&world.after("DEL", &other, &second))?.success()?;
     unharmed(world, &alone, &pod, &first)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn interfaces_apart(world: &World<'_>) -> Verdict {
     let result = world.run(&second)?.result()?;
     whole(world, &pod, &first)?;
     let del = world.call_after("DEL", &result)?.env("CNI_IFNAME", "net1");
-    world.run(&del)?.silent()?;
+    world.run(&del)?.success()?;
     unharmed(world, &alone, &pod, &first)
 }
 
@@ -46,14 +46,16 @@ pub(super) fn networks_apart(world: &World<'_>) -> Verdict {
     let result = world.add()?;
     let alone = world.traces(Some(&pod))?;
     let del = world.call("DEL")?.unset("prevResult").env("CNI_NETNS", "");
-    world.run(&del.set("name", "conformance-other"))?.silent()?;
+    world
+        .run(&del.set("name", "conformance-other"))?
+        .success()?;
     unharmed(world, &alone, &pod, &result)
 }
 
 fn unharmed(world: &World<'_>, before: &Traces, pod: &Pod, result: &Value) -> Verdict {
     before.are_back(world, Some(pod))?;
     whole(world, pod, result)?;
-    world.run(&world.after("DEL", pod, result))?.silent()
+    world.run(&world.after("DEL", pod, result))?.success()
 }
 
 /// Where there is a CHECK it says so.
@@ -61,7 +63,7 @@ fn whole(world: &World<'_>, pod: &Pod, result: &Value) -> Result<(), Finding> {
     if world.version() < Version::V0_4_0 {
         return Ok(());
     }
-    world.run(&world.after("CHECK", pod, result))?.silent()
+    world.run(&world.after("CHECK", pod, result))?.success()
 }
 
 /// containerd calls DEL with the list of the day, not with that of the ADD: numbers and switches have other values, what
@@ -83,6 +85,6 @@ pub(super) fn changed_configuration(world: &World<'_>) -> Verdict {
     let new = json!({"nameservers": ["192.0.2.53"]});
     world
         .run(&del.set("dns", new).set("cni.dev/conformance", 1))?
-        .silent()?;
+        .success()?;
     before.are_back(world, Some(&pod))
 }

@@ -35,7 +35,7 @@ pub(super) fn fifty_at_once(world: &World<'_>) -> Verdict {
     }
     let pairs: Vec<_> = pods.iter().zip(&results).collect();
     all(&pairs, |(pod, result)| {
-        world.run(&world.after("DEL", pod, result))?.silent()
+        world.run(&world.after("DEL", pod, result))?.success()
     })?;
     let left = self::held(world)?;
     expect(held == left, || {
@@ -48,7 +48,7 @@ pub(super) fn adds_and_dels_at_once(world: &World<'_>) -> Verdict {
     let cycle = |pod: &Arc<Pod>| {
         for _ in 0..2 {
             let result = add(world, pod)?.result()?;
-            world.run(&world.after("DEL", pod, &result))?.silent()?;
+            world.run(&world.after("DEL", pod, &result))?.success()?;
         }
         Ok(())
     };

@@ -12,7 +12,7 @@ pub(super) fn killed_add(world: &World<'_>) -> Verdict {
     let forgetful = world.call("DEL")?.unset("prevResult");
     for moment in &moments {
         world.kill_after(*moment, &add)?;
-        world.run(&forgetful)?.silent()?;
+        world.run(&forgetful)?.success()?;
     }
     before.are_back(world, Some(&pod))?;
     // nor does anything come when it would have ended
@@ -24,10 +24,10 @@ pub(super) fn killed_add(world: &World<'_>) -> Verdict {
         let answer = world.run(&add)?;
         if !answer.succeeded() {
             answer.failure()?;
-            world.run(&forgetful)?.silent()?;
+            world.run(&forgetful)?.success()?;
             world.run(&add)?.result()?;
         }
-        world.run(&forgetful)?.silent()?;
+        world.run(&forgetful)?.success()?;
     }
     before.are_back(world, Some(&pod))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::runtime::conflist::Version;
-use crate::world::World;
+use crate::world::{Declined, World};
 
 /// One rule and how it is tried.
 #[derive(Debug)]
@@ -58,7 +58,16 @@ pub enum Finding {
     Skip(String),
     /// The suite could not do its own part. Counted as a failure: nobody knows whether the rule holds.
     #[error("the suite could not try it: {0:#}")]
-    Broken(#[from] anyhow::Error),
+    Broken(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Finding {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<Declined>() {
+            Ok(declined) => Self::Skip(declined.to_string()),
+            Err(error) => Self::Broken(error),
+        }
+    }
 }
 
 /// `Err(Finding::Wrong)` with this text.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use thiserror::Error;
 
 pub use self::daemon::Disturbed;
 use crate::answer::Answer;
@@ -44,6 +45,11 @@ pub struct World<'a> {
     pods: Mutex<Vec<Arc<Pod>>>,
     owed: Mutex<Vec<Owed>>,
 }
+
+/// The plugin declares not to do a verb, and why: what needs it is skipped.
+#[derive(Debug, Error)]
+#[error("the plugin declines {0}: {1}")]
+pub struct Declined(String, String);
 
 /// An attachment for which ADD was called, and no DEL has succeeded.
 #[derive(Debug)]
@@ -230,8 +236,11 @@ impl<'a> World<'a> {
     /// Makes the call on the host and does not wait.
     ///
     /// # Errors
-    /// The plugin cannot be started.
+    /// The plugin cannot be started, or declares not to do that ([`Declined`]).
     pub fn start(&self, call: &Call) -> anyhow::Result<Running> {
+        if let Some(reason) = self.subject.description.declines.get(&call.verb) {
+            return Err(Declined(call.verb.clone(), reason.clone()).into());
+        }
         if call.verb == "ADD" {
             self.owe(call);
         }

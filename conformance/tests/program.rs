@@ -152,6 +152,32 @@ fn an_expected_failure_is_none_and_one_that_passes_is() {
 }
 
 #[test]
+fn what_a_plugin_declines_is_skipped_with_its_reason() {
+    if !require_netns().unwrap() {
+        return;
+    }
+    let bench = Bench::new();
+    bench.write("it.json", r#"{"declines": {"GC": "keeps nothing"}}"#);
+    let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/broken/broken-cni.conf");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
+    command
+        .current_dir(&bench.0)
+        .args(["run", "--plugin", env!("CARGO_BIN_EXE_broken-cni")])
+        .args(["--conf", conf, "--description", "it.json", "--only", "gc"]);
+    let output = command.output().unwrap();
+    assert!(
+        last_line(&output).starts_with("0 passed, 0 failed, "),
+        "{}",
+        text(&output)
+    );
+    assert!(
+        text(&output).contains("the plugin declines GC: keeps nothing"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
 fn what_cannot_be_run_says_why() {
     let bench = Bench::new();
     for (arguments, words) in [

@@ -3,7 +3,7 @@
 //!
 //! Normalised: what changes by itself (ifindexes, handles, counters, timers, operational state, and the IPv6 link-local
 //! and multicast entries that each link gets a second or two after it came up) is left out, so two snapshots are equal
-//! when nobody configured anything in between. Of the qdiscs only the name of each link's root is looked at.
+//! when nobody configured anything in between. Qdiscs are not looked at: they go with their link.
 
 mod ruleset;
 mod sysctl;
@@ -176,10 +176,8 @@ fn link(link: &Value) -> String {
     } else {
         text("address")
     };
-    // one that is down may never have had one
-    let qdisc = if up { text("qdisc") } else { "-".to_owned() };
     format!(
-        "{} kind {kind} group {} alias {} mtu {} {} mac {mac} master {} qdisc {qdisc}",
+        "{} kind {kind} group {} alias {} mtu {} {} mac {mac} master {}",
         text("ifname"),
         text("group"),
         text("ifalias"),

@@ -75,8 +75,10 @@ conformance: setup build ## try berth-cni by the CNI conformance suite: all vers
 e2e: setup build ## only the end-to-end tests: crashes among them (root)
 	$(CARGO) test -p e2e -p containerd
 
-conformance-reference: build ## drive berth-cni with the CNI project's own cnitool, where Go is (root)
+conformance-reference: build ## drive berth-cni with the CNI project's own cnitool, and try it among its newest plugins, where Go is (root)
 	$(CARGO) test -p e2e --test cnitool -- --nocapture
+	@plugins=$$(scripts/cni-plugins) || { [ $$? -eq 3 ]; exit; }; \
+	$(BIN)/berth-conformance --plugins "$$plugins" -- --cni-version 1.1.0
 
 fuzz: build ## cargo-fuzz's targets for TIME seconds each (60); TARGETS= some of them
 	@CARGO=$(CARGO) scripts/fuzz $(TARGETS)
@@ -115,7 +117,6 @@ check-deploy: setup build ## check Dockerfile, chart and manifests, and run what
 clean: ## remove what was built
 	$(CARGO) clean
 
-ci: lint test conformance demo bench-quick doc check-deploy ## what CI runs
+ci: lint test conformance conformance-reference demo bench-quick doc check-deploy ## what CI runs
 	@scripts/check-plugin $(BIN)/berth-cni
 	@scripts/check-monitoring
-	@scripts/cnitool >/dev/null || [ $$? -eq 3 ]

@@ -19,7 +19,7 @@ use self::remote::Remote;
 use crate::cluster::{Cluster, DAEMON_PATIENCE, Member};
 use crate::mock::CloudConfig;
 use crate::netns::NETNS_DIR;
-use crate::node::programs::{BERTH_CNI, DEBIAN_PLUGINS, find};
+use crate::node::programs::{BERTH_CNI, find};
 use crate::node::{NETWORK, Node};
 
 /// 8 ENIs with 30 addresses each: room for a case that attaches fifty pods at once.
@@ -44,11 +44,11 @@ pub struct Ground {
 
 impl Ground {
     /// Launches the nodes and starts their daemons. `program` is the one that [`remote::tell`] is called by: `program tell
-    /// SOCKET WHAT`.
+    /// SOCKET WHAT`. `plugins` has the other plugins of berth's lists.
     ///
     /// # Errors
     /// Namespaces cannot be made, or something is not built.
-    pub fn prepare(program: &Path) -> anyhow::Result<Self> {
+    pub fn prepare(program: &Path, plugins: &Path) -> anyhow::Result<Self> {
         let config = CloudConfig {
             name: "prove".to_owned(),
             ..CloudConfig::fast()
@@ -69,7 +69,11 @@ impl Ground {
         write(node, "first.conflist", &first(node))?;
         write(node, "alone.conflist", &alone(node))?;
         write(node, "behind.conflist", &behind(node))?;
-        write(node, "description.json", &description(node, program))?;
+        write(
+            node,
+            "description.json",
+            &description(node, program, plugins),
+        )?;
         Ok(Self { remotes, cluster })
     }
 
@@ -165,11 +169,11 @@ fn behind(node: &Node) -> Value {
     list
 }
 
-fn description(node: &Node, program: &Path) -> Value {
+fn description(node: &Node, program: &Path, plugins: &Path) -> Value {
     let tell = |what: &str| json!([program, "tell", socket(node), what]);
     json!({
         "modes": ["creating", "chained"],
-        "cni_path": [DEBIAN_PLUGINS],
+        "cni_path": [plugins],
         "daemon": {"stop": tell("stop"), "start": tell("start"), "pause": tell("pause"), "resume": tell("resume")},
         "held": tell("held"),
         "malformed": [{"mtu": "much"}, {"mtu": 1}, {"vethPrefix": "toolong"}, {"socket": "not/absolute"}],

@@ -100,7 +100,9 @@ impl Traces {
     pub fn are_kept(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
         let now = world.traces(pod)?;
         let is_gone = |change: &Change| !matches!(change, Change::Added(..));
-        let mut gone = changes("host", &self.host, &now.host, is_gone);
+        let mut gone = changes("host", &self.host, &now.host, |change| {
+            is_gone(change) && !self.is_others(change)
+        });
         if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
             gone.extend(changes("sandbox", before, now, is_gone));
         }
@@ -122,9 +124,14 @@ impl Traces {
         }
     }
 
+    /// Whether it may be another case's that is over.
+    fn is_others(&self, change: &Change) -> bool {
+        self.shared && is_link_that_went(change)
+    }
+
     fn differences(&self, now: &Self, sysctls: Sysctls) -> Vec<String> {
         let mut found = changes("host", &self.host, &now.host, |change| {
-            !(self.shared && is_link_that_went(change))
+            !self.is_others(change)
         });
         if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
             found.extend(changes("sandbox", before, now, |change| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use e2e::node::programs::DEBIAN_PLUGINS;
 use e2e::proving::{Ground, remote};
 
 /// Runs the conformance suite against berth-cni with a berthd behind it, on a node of a mock cloud: first in its list and
@@ -18,6 +19,9 @@ use e2e::proving::{Ground, remote};
 struct Arguments {
     #[command(subcommand)]
     command: Option<Tell>,
+    /// Where the other plugins of its lists are: portmap, bandwidth, tuning, ptp and host-local
+    #[arg(long, value_name = "DIR", default_value = DEBIAN_PLUGINS)]
+    plugins: PathBuf,
     /// Given to `conformance run`, for example `--only errors` or `--json FILE`
     #[arg(last = true)]
     suite: Vec<String>,
@@ -49,7 +53,7 @@ fn perform(arguments: Arguments) -> anyhow::Result<ExitCode> {
         std::io::stdout().write_all(remote::tell(&socket, &what)?.as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let ground = Ground::prepare(&std::env::current_exe()?)?;
+    let ground = Ground::prepare(&std::env::current_exe()?, &arguments.plugins)?;
     let status = ground.run(&arguments.suite)?;
     Ok(u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from))
 }

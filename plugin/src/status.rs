@@ -1,5 +1,6 @@
-//! STATUS: whether ADDs are served here. They are while a daemon answers, or did a moment ago; an empty pool or a full
-//! subnet is no reason to fail, since a runtime would mark the whole node NotReady for it.
+//! STATUS: whether ADDs are served here. They are while a daemon answers, or did a moment ago, unless the configuration is
+//! one that every ADD refuses; an empty pool or a full subnet is no reason to fail, since a runtime would mark the whole
+//! node NotReady for it.
 
 use alloc::format;
 use alloc::string::String;
@@ -19,15 +20,16 @@ use crate::error::{Error, code};
 /// holds the lock that ADDs need.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
-/// Success, or code 50.
+/// Success, code 50, or what ADD says of the configuration.
 pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
-    let paths = call.config.paths()?;
-    let daemon = Daemon::new(&paths.socket, call.deadline - AFTERWARDS);
-    match daemon.ask(Ask::Status, None) {
+    let ask = request(call)?;
+    let socket = call.config.paths()?.socket;
+    let daemon = Daemon::new(&socket, call.deadline - AFTERWARDS);
+    match daemon.ask(ask, None) {
         Ok(outcome) => conclude(outcome),
         Err(lost) => {
             let mute = lost.is_away() || matches!(lost, AskError::Silent);
-            if mute && was_alive(&heartbeat(&paths.socket)) {
+            if mute && was_alive(&heartbeat(&socket)) {
                 return Ok(None);
             }
             Err(unavailable(lost.into()))
@@ -35,9 +37,11 @@ pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
     }
 }
 
-/// What the daemon is asked.
+/// What the daemon is asked. All of the configuration that ADD judges is judged here too, in the same order: prevResult
+/// and the pod's name come only with a pod.
 pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
     call.config.paths()?;
+    call.config.link()?;
     Ok(Ask::Status)
 }
 

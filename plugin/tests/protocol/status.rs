@@ -1,11 +1,12 @@
-//! S: STATUS fails, with code 50, only where there is no daemon and was none for a minute; and always in time.
+//! S: STATUS fails, with code 50, only where there is no daemon and was none for a minute, or, as ADD does, by its
+//! configuration; and always in time.
 
 use std::fs::{File, FileTimes};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant, SystemTime};
 
 use berth_cni::contract::Ask;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::daemon::{Act, Place, failure, framed, stopping};
 use crate::plugin::{Call, Outcome, config_with};
@@ -14,7 +15,12 @@ use crate::plugin::{Call, Outcome, config_with};
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn status(place: &Place) -> Outcome {
-    let config = config_with(place, &json!({"cniVersion": "1.1.0"}));
+    status_of(place, &json!({}))
+}
+
+/// With more in the configuration.
+fn status_of(place: &Place, members: &Value) -> Outcome {
+    let config = config_with(place, &version_and(members));
     let started = Instant::now();
     // As libcni calls it: everything about the container is empty.
     let call = Call::bare("STATUS")
@@ -23,6 +29,13 @@ fn status(place: &Place) -> Outcome {
     let outcome = call.env("CNI_PATH", "/opt/cni/bin").config(&config).run();
     assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
     outcome
+}
+
+/// The members of a configuration, in a version that has STATUS.
+fn version_and(members: &Value) -> Value {
+    let mut members = members.clone();
+    members["cniVersion"] = "1.1.0".into();
+    members
 }
 
 /// The daemon was alive at this time.
@@ -78,6 +91,29 @@ fn s08_a_clock_that_was_set_makes_nothing_alive_for_long() {
     status(&place).silent();
     alive_at(&place, SystemTime::now() + Duration::from_secs(3600));
     status(&place).fails(50, &[]);
+}
+
+#[test]
+fn s01_a_configuration_that_no_add_accepts_is_refused_as_add_refuses_it() {
+    let place = Place::new();
+    let daemon = place.listen_well();
+    let mistakes = [
+        json!({"mtu": "much"}),
+        json!({"mtu": 575}),
+        json!({"vethPrefix": "enies"}),
+        json!({"socket": "berthd.sock"}),
+        json!({"tombstones": ""}),
+    ];
+    for members in mistakes {
+        let (key, value) = members.as_object().unwrap().iter().next().unwrap();
+        let told = status_of(&place, &members).fails(7, &[key, &value.to_string()]);
+        let config = config_with(&place, &version_and(&members));
+        let refused = Call::new("ADD", &place).config(&config).run();
+        assert_eq!(told, refused.fails(7, &[key]));
+    }
+    let fine = json!({"mtu": "1500", "vethPrefix": "pod"});
+    status_of(&place, &fine).silent();
+    assert_eq!(daemon.only().request.ask, Ask::Status);
 }
 
 #[test]

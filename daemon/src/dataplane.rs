@@ -62,8 +62,8 @@ pub trait Dataplane: Send + Sync {
     /// that bears the wanted name but belongs to another attachment is set down, renamed and left to the reaper.
     ///
     /// # Errors
-    /// [`DataplaneError::InterfaceExists`] if a link with the pod's ifname stands in the namespace and is not the one this
-    /// attachment made. After an error nothing of the attachment is left behind.
+    /// [`DataplaneError::InterfaceExists`] if a link with the pod's ifname stands in the namespace, is not the one this
+    /// attachment made, and does not wait for the reaper. After an error nothing of the attachment is left behind.
     async fn apply_pod(
         &self,
         desired: &PodDesired,

@@ -1,6 +1,6 @@
 //! Removing pods: what is left, what must not be touched, and names that come back before their links are gone.
 
-use berthd::dataplane::{Dataplane, PodRemoval};
+use berthd::dataplane::{Dataplane, DataplaneError, PodRemoval};
 use std::net::Ipv4Addr;
 
 use crate::layout::{Node, removal, start};
@@ -148,6 +148,39 @@ fn an_add_right_after_its_own_del_makes_a_new_link() {
             node.netns.reaches(pod.desired.address),
             "the reaper must not take the new link"
         );
+    });
+}
+
+#[test]
+fn an_add_right_after_the_del_of_another_container_in_its_namespace_makes_a_new_link() {
+    let Some(node) = Node::new("heir") else {
+        return;
+    };
+    let pod = node.pod("a", 0, 20);
+    let address = Ipv4Addr::new(10, 0, 1, 21);
+    node.assign(0, address);
+    let heirs = [
+        // The same pod's next container, whose host veth has the same name, and another pod's.
+        node.pod_desired("a", "second", 0, address),
+        node.pod_desired("b", "third", 0, address),
+    ];
+    node.netns.enter(async || {
+        let plane = start();
+        plane.apply_node(&node.desired(&[0])).await.unwrap();
+        let mut last = pod.desired.clone();
+        plane.apply_pod(&last, pod.netns.fd()).await.unwrap();
+        for heir in heirs {
+            let error = plane.apply_pod(&heir, pod.netns.fd()).await.unwrap_err();
+            assert!(matches!(error, DataplaneError::InterfaceExists { .. }));
+            plane.remove_pod(&removal(&last), None).await.unwrap();
+            plane.apply_pod(&heir, pod.netns.fd()).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            assert!(
+                node.netns.reaches(heir.address),
+                "the reaper must not take the new link"
+            );
+            last = heir;
+        }
     });
 }
 

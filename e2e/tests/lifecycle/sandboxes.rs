@@ -15,11 +15,14 @@ use e2e::netns::snapshot::Snapshot;
 use e2e::node::pod::Pod;
 use e2e::node::programs::{BERTH_CNI, cni_path, find};
 use e2e::node::{Node, POD_NAMESPACE};
+use e2e::probe::Patience;
+use e2e::probe::sweep::ping_all;
 use e2e::runtime::attachment::{Attachment, random_container_id};
 
 use crate::fixture::{
     M5_LARGE, SOON, add_pods, answer, config, eventually, leg, no_pods_left, start, status_json,
 };
+use crate::verbs::{CONFLICT, sandbox};
 use crate::watch::Watch;
 
 /// How often the pod is made anew.
@@ -110,6 +113,44 @@ fn del_of_the_old_sandbox_after_add_of_the_new_one() -> anyhow::Result<()> {
         .collect();
     ensure!(routes.is_empty(), "routes to the old pod: {routes:?}");
     member.node.del_pod(new).map(drop)
+}
+
+#[test]
+fn add_of_another_container_right_after_del_in_the_same_namespace() -> anyhow::Result<()> {
+    let Some(cluster) = start(config("heir"), M5_LARGE, 1, &[])? else {
+        return Ok(());
+    };
+    let member = &cluster.members[0];
+    let (runtime, host) = (member.node.runtime(), member.node.netns());
+    let before = Snapshot::take(host)?;
+    let first = sandbox("heir")?;
+    let mut last = first.attachment.clone();
+    runtime.add(host, &last)?;
+    for generation in 0..10 {
+        let heir = Attachment {
+            container_id: random_container_id()?,
+            ..last.clone()
+        };
+        let links = first.netns.ip(&["-o", "link"])?;
+        let refused = runtime
+            .add(host, &heir)
+            .err()
+            .context("two have one eth0")?;
+        let refused = refused.reported().context("not an error of the plugin")?;
+        ensure!(refused.code == CONFLICT, "{refused}");
+        ensure!(first.netns.ip(&["-o", "link"])? == links, "it was touched");
+        runtime.del(host, &last)?;
+        let added = runtime.add(host, &heir);
+        let added = added.with_context(|| format!("container {generation}"))?;
+        let address = added.result.pod_address().context("no address")?;
+        ping_all(&[leg(host, address)], Patience::USUAL)?;
+        last = heir;
+    }
+    // the reaper comes a moment later, to what is left for it only
+    thread::sleep(Duration::from_secs(1));
+    runtime.check(host, &last)?;
+    runtime.del(host, &last)?;
+    no_pods_left(&member.node, &before, &[])
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::fixture::{M5_LARGE, SOON, TRY_AGAIN, as_before, config, eventually, s
 /// STATUS "cannot serve ADD" (CNI specification, "Error").
 const UNAVAILABLE: u64 = 50;
 /// berth's own: the kernel contradicts what was made.
-const CONFLICT: u64 = 102;
+pub const CONFLICT: u64 = 102;
 /// The group of links that wait for the reaper (docs/architecture.md, "The host layout").
 const REAPED: &str = "6999";
 /// The second that STATUS may take, on a machine with much to do.

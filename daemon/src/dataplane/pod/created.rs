@@ -44,8 +44,9 @@ impl Pods {
         wired
     }
 
-    /// Both ends of the link that an earlier ADD of this attachment made, if there is one. Whatever else bears its name is
-    /// evicted.
+    /// Both ends of the link that an earlier ADD of this attachment made, if there is one. Whatever else bears its host name
+    /// is evicted, and a link that waits for the reaper is deleted before its turn, whoever's it was: the namespace may
+    /// have another container by now.
     fn standing(
         &self,
         pod: &Netlink,
@@ -55,18 +56,14 @@ impl Pods {
         let ifname = &desired.ifname;
         let inside = pod.link_by_name(ifname);
         if let Some(inside) = inside.map_err(refused("ip link show", ifname))? {
-            match self.far_end(desired, &inside, netns)? {
-                Some(link) if link.group != REAPER_GROUP && link.alias.is_some() => {
-                    return Ok(Some((link, inside)));
-                }
-                // Removed a moment ago and wanted again: the reaper may be at it already, so nothing is revived. Or cut
-                // off before it had its alias: nothing but the link itself is there yet.
-                Some(link) => gone_is_fine(self.host.delete_link(link.index))
-                    .map(drop)
-                    .map_err(refused("ip link delete", &link.name))?,
+            match self.far_end(&inside, netns)? {
+                // The reaper may be at it already, so nothing is revived.
+                Some(link) if link.group == REAPER_GROUP => self.take_away(&link)?,
+                Some(link) if link.has_alias(&desired.alias) => return Ok(Some((link, inside))),
+                Some(link) if is_unnamed_of(&link, desired) => self.take_away(&link)?,
                 // The reaper was at it, between two questions.
                 None if is_gone(pod, &inside)? => {}
-                None => return Err(exists(ifname)),
+                _ => return Err(exists(ifname)),
             }
         }
         let name = &desired.host_ifname;
@@ -77,24 +74,25 @@ impl Pods {
         Ok(None)
     }
 
-    /// The other end of `inside`, if that is this attachment's. Its peer's index leads to it even if it bears another name
-    /// by now.
-    fn far_end(
-        &self,
-        desired: &PodDesired,
-        inside: &Link,
-        netns: &OwnedFd,
-    ) -> Result<Option<Link>, DataplaneError> {
+    /// The other end of `inside`, if that is in this namespace. Its peer's index leads to it whatever name it bears by now.
+    fn far_end(&self, inside: &Link, netns: &OwnedFd) -> Result<Option<Link>, DataplaneError> {
         let Some(peer) = inside.peer else {
             return Ok(None);
         };
         let link = self.host.link_by_index(peer.index);
         let link = link.map_err(refused("ip link show", &inside.name))?;
-        let Some(link) = link.filter(|link| is_of(link, desired)) else {
+        let Some(link) = link else {
             return Ok(None);
         };
         let is_its = is_peer_of(&self.host, &link, inside.index, netns)?;
         Ok(is_its.then_some(link))
+    }
+
+    /// Deletes the link, unless the reaper has done so meanwhile.
+    fn take_away(&self, link: &Link) -> Result<(), DataplaneError> {
+        gone_is_fine(self.host.delete_link(link.index))
+            .map(drop)
+            .map_err(refused("ip link delete", &link.name))
     }
 
     /// Makes the veth, with its owner's name on it; `None` if one of its ends' names is taken.
@@ -265,10 +263,10 @@ fn towards(link: &Link, mac: Mac, mtu: u32, group: Option<u32>) -> LinkChange {
     }
 }
 
-/// Whether a link is this attachment's: by its alias, or, if its maker died before it could write that, by the MAC that
-/// is made of the alias.
-fn is_of(link: &Link, desired: &PodDesired) -> bool {
-    link.has_alias(&desired.alias) || link.alias.is_none() && link.mac == Some(desired.host_mac)
+/// Whether a link is this attachment's, whose maker died before it could write the alias: by the MAC that is made of the
+/// alias. Nothing but the link itself is there yet.
+fn is_unnamed_of(link: &Link, desired: &PodDesired) -> bool {
+    link.alias.is_none() && link.mac == Some(desired.host_mac)
 }
 
 /// Whether a link that was there has gone from the pod.

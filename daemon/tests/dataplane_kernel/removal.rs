@@ -184,6 +184,34 @@ fn an_add_right_after_the_del_of_another_container_in_its_namespace_makes_a_new_
     });
 }
 
+/// The doomed interface still has the default route: the new one must not take itself for the second.
+#[test]
+fn an_add_of_another_interface_right_after_del_gets_the_pods_way_out() {
+    let Some(node) = Node::new("next") else {
+        return;
+    };
+    let pod = node.pod("a", 0, 20);
+    let address = Ipv4Addr::new(10, 0, 1, 21);
+    node.assign(0, address);
+    let mut next = node.pod_desired("a", "a", 0, address);
+    next.ifname = "net1".into();
+    next.alias = "berth:next-a/net1".into();
+    next.host_ifname = "eninext".into();
+    node.netns.enter(async || {
+        let plane = start();
+        plane.apply_node(&node.desired(&[0])).await.unwrap();
+        plane.apply_pod(&pod.desired, pod.netns.fd()).await.unwrap();
+        plane.remove_pod(&pod.removal(), None).await.unwrap();
+        plane.apply_pod(&next, pod.netns.fd()).await.unwrap();
+        pod.netns
+            .eventually("without eth0", |pod| !pod.sh("ip -o link").contains("eth0"))
+            .await;
+        let routes = pod.netns.sh("ip route");
+        assert!(routes.contains("dev net1"), "{routes}");
+        assert!(node.netns.reaches(address));
+    });
+}
+
 #[test]
 fn links_that_a_predecessor_left_are_reaped() {
     let Some(node) = Node::new("reaped") else {

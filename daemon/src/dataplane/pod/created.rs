@@ -36,7 +36,7 @@ impl Pods {
                 }
             },
         };
-        let wired = self.wire(&pod, desired, &link, pod_change);
+        let wired = self.wire((&pod, netns), desired, &link, pod_change);
         if wired.is_err() {
             let deleted = self.host.delete_link(link.index);
             undone(gone_is_fine(deleted), &link.name);
@@ -147,7 +147,7 @@ impl Pods {
     /// Everything after the veth exists. Each step is idempotent.
     fn wire(
         &self,
-        pod: &Netlink,
+        (pod, netns): (&Netlink, &OwnedFd),
         desired: &PodDesired,
         link: &Link,
         pod_change: LinkChange,
@@ -171,7 +171,7 @@ impl Pods {
             let set = pod.set_link(peer, pod_change);
             set.map_err(refused("ip link set", &desired.ifname))?;
         }
-        address_pod(pod, desired, peer)?;
+        self.address_pod((pod, netns), desired, peer)?;
         self.route_to(link, desired.address, desired.table)?;
         Ok(PodLinks {
             host_ifindex: link.index,
@@ -180,24 +180,53 @@ impl Pods {
             pod_mac: desired.pod_mac,
         })
     }
-}
 
-/// The pod's side: its address, the way out, and who answers for the gateway.
-fn address_pod(pod: &Netlink, desired: &PodDesired, index: u32) -> Result<(), DataplaneError> {
-    let address = Address {
-        address: desired.address,
-        prefix_len: 32,
-        global: true,
-    };
-    let added = pod.add_address(index, address);
-    added.map_err(refused("ip address add", desired.address))?;
-    let gateway = desired.gateway;
-    let [direct, default] = way_out(desired, MAIN_TABLE, index);
-    if !(ensure_route(pod, direct)? && ensure_route(pod, default)?) {
-        leave_by_source(pod, desired, index)?;
+    /// The pod's side: its address, the way out, and who answers for the gateway.
+    fn address_pod(
+        &self,
+        (pod, netns): (&Netlink, &OwnedFd),
+        desired: &PodDesired,
+        index: u32,
+    ) -> Result<(), DataplaneError> {
+        let address = Address {
+            address: desired.address,
+            prefix_len: 32,
+            global: true,
+        };
+        let added = pod.add_address(index, address);
+        added.map_err(refused("ip address add", desired.address))?;
+        let ways = way_out(desired, MAIN_TABLE, index);
+        let mut rival = ensure_routes(pod, ways)?;
+        if let Some(index) = rival
+            && self.went_first((pod, netns), index)?
+        {
+            rival = ensure_routes(pod, ways)?;
+        }
+        if rival.is_some() {
+            leave_by_source(pod, desired, index)?;
+        }
+        let gateway = desired.gateway;
+        let set = pod.set_neighbour(index, gateway, desired.host_mac);
+        set.map_err(refused("ip neighbour replace", gateway))
     }
-    let set = pod.set_neighbour(index, gateway, desired.host_mac);
-    set.map_err(refused("ip neighbour replace", gateway))
+
+    /// Whether the pod's interface `index` is gone: one that waits for the reaper is deleted before its turn, since what
+    /// goes by its routes goes nowhere.
+    fn went_first(
+        &self,
+        (pod, netns): (&Netlink, &OwnedFd),
+        index: u32,
+    ) -> Result<bool, DataplaneError> {
+        let inside = pod.link_by_index(index);
+        let Some(inside) = inside.map_err(refused("ip link show", index))? else {
+            return Ok(true);
+        };
+        match self.far_end(&inside, netns)? {
+            Some(link) if link.group == REAPER_GROUP => self.take_away(&link).map(|()| true),
+            Some(_) => Ok(false),
+            None => is_gone(pod, &inside),
+        }
+    }
 }
 
 /// The routes of a pod's interface: to the gateway, then everywhere by it.
@@ -231,23 +260,34 @@ pub(super) fn source_rule(address: Ipv4Addr, index: u32) -> Rule {
     }
 }
 
+/// Adds routes inside the pod, up to the first that another interface has: that one's index.
+fn ensure_routes(pod: &Netlink, routes: [Route; 2]) -> Result<Option<u32>, DataplaneError> {
+    for route in routes {
+        let rival = ensure_route(pod, route)?;
+        if rival.is_some() {
+            return Ok(rival);
+        }
+    }
+    Ok(None)
+}
+
 /// Adds a route inside the pod. One to the same destination through another interface is another plugin's, or another
-/// attachment's, and stays; answers whether there is none.
-fn ensure_route(pod: &Netlink, route: Route) -> Result<bool, DataplaneError> {
+/// attachment's, and stays; answers with that interface's index.
+fn ensure_route(pod: &Netlink, route: Route) -> Result<Option<u32>, DataplaneError> {
     let destination = route.destination;
     let added = pod.add_route(route);
     if added.map_err(refused("ip route add", destination))? {
-        return Ok(true);
+        return Ok(None);
     }
     let routes = pod.routes(route.table, None);
     let routes = routes.map_err(refused("ip route show", destination))?;
     match routes.into_iter().find(|r| r.rivals(&route)) {
-        Some(rival) if rival == route => Ok(true),
-        Some(rival) if rival.oif != route.oif => Ok(false),
+        Some(rival) if rival == route => Ok(None),
+        Some(rival) if rival.oif != route.oif => Ok(Some(rival.oif)),
         _ => {
             let replaced = pod.replace_route(route);
             replaced.map_err(refused("ip route replace", destination))?;
-            Ok(true)
+            Ok(None)
         }
     }
 }

@@ -131,7 +131,15 @@ impl<'a> World<'a> {
     /// # Errors
     /// It cannot be made.
     pub fn another_pod(&self) -> anyhow::Result<Arc<Pod>> {
-        let pod = Arc::new(self.loose_pod()?);
+        self.another_pod_with(IFNAME)
+    }
+
+    /// The same for an interface of another name.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn another_pod_with(&self, ifname: &str) -> anyhow::Result<Arc<Pod>> {
+        let pod = Arc::new(self.made(ifname)?);
         lock(&self.pods).push(pod.clone());
         Ok(pod)
     }
@@ -141,15 +149,19 @@ impl<'a> World<'a> {
     /// # Errors
     /// It cannot be made.
     pub fn loose_pod(&self) -> anyhow::Result<Pod> {
+        self.made(IFNAME)
+    }
+
+    fn made(&self, ifname: &str) -> anyhow::Result<Pod> {
         let before = &self.subject.before;
         Ok(match self.mode {
-            Mode::Creating => Pod::empty(IFNAME)?,
+            Mode::Creating => Pod::empty(ifname)?,
             Mode::Chained if before.is_empty() => {
-                Pod::with_interface(IFNAME, &self.host, self.version)?
+                Pod::with_interface(ifname, &self.host, self.version)?
             }
             Mode::Chained => {
                 let list = json!({"plugins": before});
-                Pod::behind(IFNAME, &self.host, self.runtime(&list)?)?
+                Pod::behind(ifname, &self.host, self.runtime(&list)?)?
             }
         })
     }

@@ -1,7 +1,8 @@
-//! A: what ADD does and prints. What it refuses is in `refusals`, what it makes of earlier plugins' results in `earlier`,
-//! the form of results in `results`.
+//! A: what ADD does and prints. What it refuses is in `refusals`, what it makes of earlier plugins' results in `earlier`
+//! and `previous`, the form of results in `results`.
 
 pub(super) mod earlier;
+pub(super) mod previous;
 pub(super) mod refusals;
 
 use serde_json::Value;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::case::Source::{Libcni, Ours, Plugins, Spec};
 use crate::case::Versions::Each;
 use crate::case::{Verdict, expect};
+use crate::cases::results::kernel::routes::listed_routes_are_there;
 use crate::world::World;
 
 cases! {
@@ -22,7 +24,7 @@ cases! {
     holds_nothing_after_del: Must, ["D01"], [Spec("DEL"), Plugins], Each, Each,
         "the plugin holds after DEL what it held before ADD";
     default_route_is_there_already: Should, ["A13"], [Spec("ADD")], Each, Creating,
-        "a default route that is in the sandbox already is no reason to fail";
+        "a default route that is in the sandbox already is no reason to fail, and what was not made beside it is not listed";
     again_after_del: Must, ["A11"], [Spec("ADD")], Each, Each,
         "after a DEL the same attachment can be added again";
     killed_and_repeated: Ours, ["A11", "P04"], [Libcni, Ours], Each, Each,
@@ -87,6 +89,8 @@ fn default_route_is_there_already(world: &World<'_>) -> Verdict {
     expect(routes.contains("198.51.100.1"), || {
         format!("the default route was replaced: {routes}")
     })?;
+    // one that was not made is not to be listed as made
+    listed_routes_are_there(&pod, &result)?;
     world.del(&result)
 }
 

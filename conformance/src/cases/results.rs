@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::case::Source::{Containerd, CriO, Plugins, Spec};
 use crate::case::Versions::{Before, Each, Since};
 use crate::case::{Verdict, expect, wrong};
+use crate::pod::Pod;
 use crate::runtime::conflist::Version;
 use crate::world::World;
 
@@ -29,15 +30,18 @@ cases! {
     notation: Must, ["R04"], [Spec("Result types")], Each, Each,
         "addresses and destinations are in CIDR notation, gateways are addresses, of the same family";
     names_and_texts: Must, ["R02", "R05"], [Spec("Result types")], Each, Each,
-        "each interface has a name of 1 to 15 bytes; mac and sandbox are texts";
+        "each interface has a name of 1 to 15 bytes; mac and sandbox are texts; dns has lists of texts, and a text as domain";
     whole_numbers: Must, ["A14", "R06"], [Spec("Result types")], Since(Version::V1_1_0), Each,
-        "mtu, advmss, priority, table and scope are whole numbers, and mtu is not 0";
+        "mtu, advmss, priority, table and scope are whole numbers, mtu is not 0, socketPath and pciID are not empty";
     host_interface: Should, ["R03"], [Plugins], Each, Creating,
         "the host's end of a veth is listed without a sandbox: bandwidth looks for it";
 }
 
+/// What all versions know of `dns`.
+const DNS: &[&str] = &["nameservers", "domain", "search", "options"];
+
 /// What each version knows of a result's lists.
-fn known(version: Version) -> [(&'static str, &'static [&'static str]); 4] {
+fn known(version: Version) -> [(&'static str, &'static [&'static str]); 5] {
     let top: &[&str] = &["cniVersion", "interfaces", "ips", "routes", "dns"];
     if version < Version::V1_1_0 {
         let ips: &[&str] = if version < Version::V1_0_0 {
@@ -50,6 +54,7 @@ fn known(version: Version) -> [(&'static str, &'static [&'static str]); 4] {
             ("interfaces", &["name", "mac", "sandbox"]),
             ("ips", ips),
             ("routes", &["dst", "gw"]),
+            ("dns", DNS),
         ];
     }
     [
@@ -63,6 +68,7 @@ fn known(version: Version) -> [(&'static str, &'static [&'static str]); 4] {
             "routes",
             &["dst", "gw", "mtu", "advmss", "priority", "table", "scope"],
         ),
+        ("dns", DNS),
     ]
 }
 
@@ -78,10 +84,10 @@ fn text<'r>(entry: &'r Value, key: &str) -> &'r str {
 fn members_of_the_version(world: &World<'_>) -> Verdict {
     let result = world.add()?;
     for (key, members) in known(world.version()) {
-        let entries = if key.is_empty() {
-            std::slice::from_ref(&result)
-        } else {
-            list(&result, key)
+        let entries = match key {
+            "" => std::slice::from_ref(&result),
+            "dns" => result.get("dns").map_or(&[][..], std::slice::from_ref),
+            _ => list(&result, key),
         };
         for entry in entries {
             let Some(object) = entry.as_object() else {
@@ -122,24 +128,25 @@ fn ips_have_no_version(world: &World<'_>) -> Verdict {
 }
 
 /// Position of the container's interface.
-fn position(world: &World<'_>, result: &Value) -> anyhow::Result<Option<usize>> {
-    let pod = world.pod()?;
+fn position(pod: &Pod, result: &Value) -> Option<usize> {
     let sandbox = pod.sandbox().to_string_lossy().into_owned();
     let is_it = |entry: &Value| entry["name"] == pod.ifname() && entry["sandbox"] == *sandbox;
-    Ok(list(result, "interfaces").iter().position(is_it))
+    list(result, "interfaces").iter().position(is_it)
 }
 
 fn container_interface(world: &World<'_>) -> Verdict {
-    let result = world.add()?;
-    let found = position(world, &result)?;
-    let pod = world.pod()?;
-    expect(found.is_some(), || {
-        format!(
-            "no interface {} in sandbox {}: {result}",
-            pod.ifname(),
-            pod.sandbox().display()
-        )
-    })
+    // not each container's is called the same
+    for pod in [world.pod()?, world.another_pod_with("net1")?] {
+        let result = world.run(&world.call_for("ADD", &pod))?.result()?;
+        expect(position(&pod, &result).is_some(), || {
+            format!(
+                "no interface {} in sandbox {}: {result}",
+                pod.ifname(),
+                pod.sandbox().display()
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn indexes(world: &World<'_>) -> Verdict {
@@ -161,7 +168,7 @@ fn indexes(world: &World<'_>) -> Verdict {
 
 fn addresses_on_the_container(world: &World<'_>) -> Verdict {
     let result = world.add()?;
-    let Some(at) = position(world, &result)? else {
+    let Some(at) = position(&*world.pod()?, &result) else {
         return wrong(format!("the container's interface is not listed: {result}"));
     };
     let has = list(&result, "ips")
@@ -206,6 +213,15 @@ fn names_and_texts(world: &World<'_>) -> Verdict {
             })?;
         }
     }
+    let is_text = |value: &Value| value.is_string();
+    for key in DNS {
+        let fits = match &result["dns"][key] {
+            Value::Null => true,
+            Value::Array(entries) => *key != "domain" && entries.iter().all(is_text),
+            other => *key == "domain" && other.is_string(),
+        };
+        expect(fits, || format!("{key} in dns: {}", result["dns"]))?;
+    }
     Ok(())
 }
 
@@ -221,6 +237,12 @@ fn whole_numbers(world: &World<'_>) -> Verdict {
                     .as_u64()
                     .is_some_and(|number| member != "mtu" || number > 0);
                 expect(applies, || format!("{member} is {number}: {entry}"))?;
+            }
+            for member in ["socketPath", "pciID"] {
+                let applies = entry
+                    .get(member)
+                    .is_none_or(|_| !text(entry, member).is_empty());
+                expect(applies, || format!("{member} says nothing: {entry}"))?;
             }
         }
     }

@@ -59,7 +59,7 @@ fn attach(call: &Call) -> Result<Value, Failure> {
     {
         return Err(Failure::new(11, "STATUS says no"));
     }
-    let prev = Prev::of(&call.conf)?;
+    let prev = Prev::of(&call.conf).inspect_err(|_| refused_late(call))?;
     if prev.is_none() && call.conf.is_chained_only() && !broken("prev-not-required") {
         return Err(Failure::new(7, "must be called as chained plugin"));
     }
@@ -82,7 +82,7 @@ fn attach(call: &Call) -> Result<Value, Failure> {
     } else {
         take_back(call, &state, &netns)?;
     }
-    let given = ipam::give(call, &state)?;
+    let mut given = ipam::give(call, &state)?;
     let host = is_made.then(|| call.key.host_ifname());
     let whole = record(call, given.addresses(), host, true);
     if !broken("killed-add-leaks") {
@@ -92,7 +92,7 @@ fn attach(call: &Call) -> Result<Value, Failure> {
         })?;
     }
     let wired = if is_made {
-        wire(call, &given, &netns, mtu)
+        wire(call, &mut given, &netns, mtu)
     } else {
         address(call, &given, &netns)
     };
@@ -111,6 +111,16 @@ fn attach(call: &Call) -> Result<Value, Failure> {
         mtu,
     }
     .document(prev))
+}
+
+/// What must not be left of an ADD that is refused for its `prevResult`.
+fn refused_late(call: &Call) {
+    if broken("prev-refused-late")
+        && let Ok(state) = State::open(&call.conf.data_dir())
+        && let Ok(given) = ipam::give(call, &state)
+    {
+        let _ = state.put(&record(call, given.addresses(), None, true));
+    }
 }
 
 /// What an ADD of this attachment that was killed, at its very end perhaps, has put on the interface that an earlier
@@ -154,7 +164,7 @@ fn make_room(call: &Call, state: &State, netns: &Netns) -> Result<(), Failure> {
 }
 
 /// Makes the veth and what belongs to it on both sides.
-fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failure> {
+fn wire(call: &Call, given: &mut Given, netns: &Netns, mtu: u32) -> Result<(), Failure> {
     if broken("add-makes-nothing") {
         return Ok(());
     }
@@ -203,11 +213,26 @@ fn wire(call: &Call, given: &Given, netns: &Netns, mtu: u32) -> Result<(), Failu
             outside.push(format!("rule add priority 512 to {alone} lookup main"));
         }
     }
+    if broken("address-unlisted") {
+        inside.push(format!("addr add 198.51.100.250/32 dev {ifname}"));
+    }
     ip::batch(&outside)?;
     netns.run(|| {
-        inside.extend(given.routes.iter().filter_map(|route| line(route, ifname)));
+        inside.extend(lines(given, ifname));
         ip::batch(&inside)
     })
+}
+
+/// What adds the routes; those that are left alone are none of the result's.
+fn lines(given: &mut Given, ifname: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    given.routes.retain(|route| {
+        let line = line(route, ifname);
+        let is_made = line.is_some();
+        lines.extend(line);
+        is_made || broken("route-skipped-listed")
+    });
+    lines
 }
 
 /// What adds a route; a default one that is there is left alone.

@@ -29,14 +29,7 @@ impl Attached<'_> {
         if broken("prev-dropped") {
             document.clear();
         }
-        for (rule, key) in [
-            ("prev-routes-dropped", "routes"),
-            ("prev-dns-dropped", "dns"),
-        ] {
-            if broken(rule) {
-                document.remove(key);
-            }
-        }
+        rearrange(&mut document);
         let own = if self.is_made {
             self.interfaces()
         } else {
@@ -66,6 +59,15 @@ impl Attached<'_> {
             version
         };
         document.insert("cniVersion".to_owned(), json!(version));
+        self.spoil(&mut document);
+        Value::Object(document)
+    }
+
+    /// What must not be done with the whole.
+    fn spoil(&self, document: &mut Map<String, Value>) {
+        if broken("dns-servers") {
+            document.insert("dns".to_owned(), json!({"servers": ["192.0.2.53"]}));
+        }
         if broken("result-own-member") {
             document.insert("broken".to_owned(), json!("state"));
         }
@@ -77,7 +79,11 @@ impl Attached<'_> {
         {
             ips.reverse();
         }
-        Value::Object(document)
+        if broken("own-first")
+            && let Some(Value::Array(ips)) = document.get_mut("ips")
+        {
+            ips.rotate_right(self.given.ips.len());
+        }
     }
 
     fn interfaces(&self) -> Vec<Value> {
@@ -96,10 +102,10 @@ impl Attached<'_> {
         if broken("host-in-sandbox") {
             host["sandbox"] = json!(environment.netns);
         }
-        let pod_name = if broken("interface-unnamed") {
-            "pod0"
-        } else {
-            &key.ifname
+        let pod_name = match () {
+            () if broken("interface-unnamed") => "pod0",
+            () if broken("interface-eth0") => "eth0",
+            () => &key.ifname,
         };
         let mac = key.mac(if broken("mac-wrong") { "other" } else { "pod" });
         let mut pod = json!({"name": pod_name, "mac": mac});
@@ -112,6 +118,9 @@ impl Attached<'_> {
         if conf.version == "1.1.0" || broken("result-mtu-early") {
             pod["mtu"] = json!(self.mtu);
         }
+        if broken("pci-empty") {
+            pod["pciID"] = json!("");
+        }
         if broken("host-unlisted") {
             vec![pod]
         } else {
@@ -122,11 +131,16 @@ impl Attached<'_> {
     fn ips(&self, at: usize) -> Vec<Value> {
         let at = match () {
             () if broken("index-beyond") => at + 1,
-            () if broken("index-host") => at.saturating_sub(1),
+            () if broken("index-host") || broken("index-host-behind") => at.saturating_sub(1),
             () => at,
         };
         let dress = |ip: &Value| {
             let mut ip = ip.clone();
+            if broken("ipam-gateway-lost")
+                && let Some(ip) = ip.as_object_mut()
+            {
+                ip.remove("gateway");
+            }
             if !broken("ipam-index-unset") {
                 ip["interface"] = json!(at);
             }
@@ -149,6 +163,11 @@ impl Attached<'_> {
             routes
                 .iter_mut()
                 .for_each(|route| route["dst"] = json!("default"));
+        }
+        if broken("route-other-table") {
+            routes
+                .iter_mut()
+                .for_each(|route| route["table"] = json!(100));
         }
         routes
     }
@@ -189,6 +208,45 @@ impl Attached<'_> {
         if is_shown {
             ip.insert("version".to_owned(), json!(if is_v6 { "6" } else { "4" }));
         }
+    }
+}
+
+/// What must not be done with the lists of those before.
+fn rearrange(document: &mut Map<String, Value>) {
+    for (rule, key) in [
+        ("prev-routes-dropped", "routes"),
+        ("prev-dns-dropped", "dns"),
+    ] {
+        if broken(rule) {
+            document.remove(key);
+        }
+    }
+    let mut routes = entries(document, "routes");
+    if broken("prev-routes-sorted") {
+        routes.sort_by_key(|route| route["dst"].to_string());
+    }
+    if broken("prev-members-dropped") {
+        for route in routes.iter_mut().filter_map(Value::as_object_mut) {
+            route.retain(|member, _| member == "dst" || member == "gw");
+        }
+    }
+    if !routes.is_empty() {
+        document.insert("routes".to_owned(), routes.into());
+    }
+    if let Some(Value::Array(ips)) = document.get_mut("ips")
+        && broken("index-null")
+    {
+        for ip in ips {
+            ip["interface"] = ip["interface"].clone();
+        }
+    }
+}
+
+/// What stands under `key`, taken out.
+fn entries(document: &mut Map<String, Value>, key: &str) -> Vec<Value> {
+    match document.remove(key) {
+        Some(Value::Array(entries)) => entries,
+        _ => Vec::new(),
     }
 }
 

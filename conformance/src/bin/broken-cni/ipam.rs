@@ -39,6 +39,10 @@ pub fn give(call: &Call, state: &State) -> Result<Given, Failure> {
         if broken("ipam-add-error-lost") && asked.is_err() {
             return Ok(Given::default());
         }
+        if asked.is_err() && !broken("ipam-failed-undeleted") {
+            // the first failure is the one to tell
+            let _ = ask(call, "DEL");
+        }
         let result = asked?;
         let list = |key: &str| result[key].as_array().cloned().unwrap_or_default();
         let dns = result
@@ -50,8 +54,12 @@ pub fn give(call: &Call, state: &State) -> Result<Given, Failure> {
             }
             route
         });
+        let mut ips = list("ips");
+        if broken("ipam-first-only") {
+            ips.truncate(1);
+        }
         return Ok(Given {
-            ips: list("ips"),
+            ips,
             routes: routes.collect(),
             dns: dns.cloned(),
         });
@@ -88,10 +96,16 @@ fn ask(call: &Call, verb: &str) -> Result<Value, Failure> {
     if broken("ipam-env-cut") {
         command.env_remove("CNI_ARGS");
     }
+    if broken("ipam-trace-cut") {
+        command.env_remove("TRACEPARENT");
+    }
+    if broken("ipam-stderr-cut") {
+        command.stderr(Stdio::null());
+    }
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         let mut document = call.conf.document().clone();
-        if broken("ipam-conf-cut") {
+        if broken("ipam-conf-cut") || (verb == "DEL" && broken("ipam-del-conf-cut")) {
             document.retain(|key, _| ["cniVersion", "name", "ipam"].contains(&key.as_str()));
         }
         // a plugin that does not read it says so by its status
@@ -114,14 +128,16 @@ fn find(name: &str, path: &str) -> Result<PathBuf, Failure> {
         }
         return Err(Failure::new(7, format!("invalid plugin name {name}")));
     }
-    let searched = if broken("path-first-only") {
-        1
-    } else {
-        usize::MAX
+    let count = path.split(':').count();
+    let searched = match () {
+        () if broken("path-first-only") => 0..1,
+        () if broken("path-last-only") => count - 1..count,
+        () => 0..count,
     };
     let mut candidates = path
         .split(':')
-        .take(searched)
+        .skip(searched.start)
+        .take(searched.len())
         .map(|dir| Path::new(dir).join(name));
     let found = candidates.find(|candidate| candidate.is_file());
     found.ok_or_else(|| Failure::new(4, format!("no plugin {name} in CNI_PATH {path}")))

@@ -150,7 +150,12 @@ impl Run {
         let mut progress = Progress::new(planned.len());
         let records = session.run(&planned, |record| progress.tell(record))?;
         let plugin = session.subject.binary.display().to_string();
-        report::write(self.format, &plugin, &records, &mut io::stdout().lock())?;
+        heard(report::write(
+            self.format,
+            &plugin,
+            &records,
+            &mut io::stdout().lock(),
+        ))?;
         if let Some((path, mut file)) = json {
             report::write(Format::Json, &plugin, &records, &mut file)
                 .with_context(|| cannot(path))?;
@@ -220,21 +225,31 @@ impl Run {
     }
 }
 
+/// What came of writing to stdout. That nobody reads it any more (`| head`) is no error: who wanted to know knows.
+fn heard(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 impl List {
     fn perform(self) -> anyhow::Result<ExitCode> {
-        let mut out = io::stdout().lock();
+        heard(self.write(&mut io::stdout().lock()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn write(&self, mut out: &mut impl Write) -> io::Result<()> {
         let cases = catalog::cases();
         let text = self.format == "text";
         if self.assertions {
-            list::by_assertion(&cases, &mut out)?;
-            return Ok(ExitCode::SUCCESS);
+            return list::by_assertion(&cases, &mut out);
         }
         match (self.untestable, text) {
-            (false, true) => list::text(&cases, &mut out)?,
-            (false, false) => writeln!(out, "{:#}", list::json(&cases))?,
-            (true, true) => list::untestable(catalog::UNTESTABLE, &mut out)?,
-            (true, false) => writeln!(out, "{:#}", list::untestable_json(catalog::UNTESTABLE))?,
+            (false, true) => list::text(&cases, &mut out),
+            (false, false) => writeln!(out, "{:#}", list::json(&cases)),
+            (true, true) => list::untestable(catalog::UNTESTABLE, &mut out),
+            (true, false) => writeln!(out, "{:#}", list::untestable_json(catalog::UNTESTABLE)),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }

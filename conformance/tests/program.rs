@@ -272,3 +272,18 @@ fn soon(mut holds: impl FnMut() -> bool) {
         thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn a_list_that_is_read_in_part_is_no_error() {
+    for kind in [&["list"][..], &["list", "--format", "json"]] {
+        // the end that reads is closed already
+        let (_, unread) = std::io::pipe().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_conformance"))
+            .args(kind)
+            .stdout(unread)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", output.status);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}

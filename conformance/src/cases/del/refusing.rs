@@ -1,5 +1,7 @@
 //! DELs that are refused, and the words in which.
 
+use std::path::Path;
+
 use crate::answer::Answer;
 use crate::case::{Verdict, expect};
 use crate::world::World;
@@ -27,27 +29,35 @@ pub(super) fn malformed_call(world: &World<'_>) -> Verdict {
     world.del(&result)
 }
 
-/// Errors of all kinds whose reasons have these words in them: values that are told, files that are not there.
+/// Errors of all kinds whose reasons may have these words in them: files, directories and programs that are not there. No
+/// value that is told: an error that quotes it would have the words from there.
 pub(super) fn error_words(world: &World<'_>) -> Verdict {
-    let del = || world.call("DEL");
+    let pod = world.pod()?;
+    let nowhere = world.nowhere();
+    let inside = |place: &str| format!("{place}/conformance-none");
+    // what it keeps in files: nobody can make a directory there
+    let unkept = world
+        .subject()
+        .config(world.version(), Path::new(&inside("/proc")));
+    let del = || world.call_for("DEL", &pod);
     let calls = [
-        del()?.env("CNI_CONTAINERID", "not found"),
-        del()?.env("CNI_CONTAINERID", "/no such file or directory"),
-        del()?.env("CNI_IFNAME", "not found"),
-        del()?.env("CNI_IFNAME", "no such file or directory"),
-        del()?.set("name", "is not found"),
-        del()?.set("name", "no such file or directory"),
-        del()?.set("cniVersion", "not found"),
-        del()?.set("cniVersion", "no such file or directory"),
-        del()?.stdin("not found"),
-        del()?.stdin_from("/"),
-        del()?.env("CNI_NETNS", "/proc/self/ns/net"),
-        del()?
-            .env("CNI_COMMAND", "DEL")
-            .env("CNI_NETNS", "/run/netns/not found"),
-        del()?.set("ipam", serde_json::json!({"type": "conformance-none"})),
+        del().without("CNI_IFNAME"),
+        del().env("CNI_IFNAME", "a/b"),
+        del().unset("name"),
+        del().set("cniVersion", "9.9.9"),
+        del().stdin("{"),
+        del().stdin_from("/"),
+        del().env("CNI_NETNS", &nowhere),
+        del().env("CNI_NETNS", inside("/dev/null")),
+        del().env("CNI_NETNS", inside("/proc/self/fd")),
+        del().env("CNI_NETNS", "/"),
+        del().env("CNI_NETNS", world.host().path()),
+        del().set("ipam", serde_json::json!({"type": "conformance-none"})),
+        del().env("CNI_PATH", &nowhere),
+        del().with_config(unkept),
     ];
     for call in calls {
+        no_phrase(&world.run(&call.clone().env("CNI_NETNS", ""))?)?;
         no_phrase(&world.run(&call)?)?;
     }
     Ok(())

@@ -40,7 +40,9 @@ use crate::case::Case;
 /// The tables in the order in which they run.
 pub const ALL: &[&[Case]] = &[
     environment::CASES,
+    environment::needs::CASES,
     environment::values::CASES,
+    environment::args::CASES,
     environment::namespaces::CASES,
     configuration::CASES,
     configuration::members::CASES,

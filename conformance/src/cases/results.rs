@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::case::Source::{Containerd, CriO, Plugins, Spec};
 use crate::case::Versions::{Before, Each, Since};
 use crate::case::{Verdict, expect, wrong};
+use crate::cases::versions;
 use crate::pod::Pod;
 use crate::runtime::conflist::Version;
 use crate::world::World;
@@ -105,16 +106,23 @@ fn members_of_the_version(world: &World<'_>) -> Verdict {
 }
 
 fn ips_have_a_version(world: &World<'_>) -> Verdict {
-    let result = world.add()?;
-    for ip in list(&result, "ips") {
-        let family = if text(ip, "address").contains(':') {
-            "6"
-        } else {
-            "4"
-        };
-        expect(ip["version"] == family, || {
-            format!("version {} of {}", ip["version"], ip["address"])
-        })?;
+    for version in versions::texts(world)? {
+        let pod = world.another_pod()?;
+        let call = versions::add_in(world, &pod, version, true);
+        let result = world.run(&call)?.result()?;
+        for ip in list(&result, "ips") {
+            let family = if text(ip, "address").contains(':') {
+                "6"
+            } else {
+                "4"
+            };
+            expect(ip["version"] == family, || {
+                format!(
+                    "version {} of {} in {version}",
+                    ip["version"], ip["address"]
+                )
+            })?;
+        }
     }
     Ok(())
 }

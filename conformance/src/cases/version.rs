@@ -16,12 +16,12 @@ use crate::world::World;
 
 cases! {
     Version;
-    answers: Must, ["N01", "N04"], [Spec("VERSION"), Libcni], Each, Once,
+    answers: Must, ["N01", "N04", "E03"], [Spec("VERSION"), Libcni], Each, Once,
         "VERSION needs nothing but CNI_COMMAND; it prints a cniVersion and a list of supportedVersions that is not empty";
     echoes: Must, ["N01"], [Spec("VERSION")], Each, Once,
-        "the answer's cniVersion is that of the configuration, if there is one";
+        "the answer's cniVersion is that of the configuration, if there is one, whether it is spoken or not";
     any_stdin: Must, ["N02"], [Libcni], Once, Once,
-        "an empty stdin, {}, and what is no configuration are no reason to fail";
+        "an empty stdin, /dev/null, {}, much, and what is no configuration are no reason to fail";
     open_stdin: Must, ["N02"], [CriO], Once, Once,
         "a stdin that nobody closes is not waited for";
     unreadable_stdin: Should, ["N02"], [Libcni], Once, Once,
@@ -80,15 +80,17 @@ fn answers(world: &World<'_>) -> Verdict {
 }
 
 fn echoes(world: &World<'_>) -> Verdict {
-    let version = world.version().as_str();
-    // In a file: what a runtime writes while the plugin starts need not be there when it looks.
-    let config = tempfile::NamedTempFile::new().context("cannot make a file")?;
-    let written = fs::write(config.path(), json!({"cniVersion": version}).to_string());
-    written.context("cannot write the configuration")?;
-    let echoed = answer(world, &bare(world).stdin_from(config.path()))?["cniVersion"].clone();
-    expect(echoed == version, || {
-        format!("cniVersion {echoed} in answer to {version}")
-    })
+    for version in [world.version().as_str(), "0.3.0", "0.2.0"] {
+        // In a file: what a runtime writes while the plugin starts need not be there when it looks.
+        let config = tempfile::NamedTempFile::new().context("cannot make a file")?;
+        let written = fs::write(config.path(), json!({"cniVersion": version}).to_string());
+        written.context("cannot write the configuration")?;
+        let echoed = answer(world, &bare(world).stdin_from(config.path()))?["cniVersion"].clone();
+        expect(echoed == version, || {
+            format!("cniVersion {echoed} in answer to {version}")
+        })?;
+    }
+    Ok(())
 }
 
 fn any_stdin(world: &World<'_>) -> Verdict {
@@ -103,7 +105,9 @@ fn any_stdin(world: &World<'_>) -> Verdict {
     ] {
         answer(world, &bare(world).stdin(stdin))?;
     }
-    Ok(())
+    answer(world, &bare(world).stdin_from("/dev/null"))?;
+    let padding = "x".repeat(2 << 20);
+    answer(world, &world.call("VERSION")?.set("padding", padding)).map(drop)
 }
 
 fn open_stdin(world: &World<'_>) -> Verdict {

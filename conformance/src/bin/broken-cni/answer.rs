@@ -16,7 +16,16 @@ pub const NEWEST: &str = "1.1.0";
 
 /// Answers the call that environment and stdin describe.
 pub fn run() -> ExitCode {
+    if broken("ambient-not-utf8") {
+        // panics at one that is not UTF-8
+        let _ = std::env::vars().count();
+    }
     let verb = std::env::var("CNI_COMMAND").unwrap_or_default();
+    let verb = if broken("command-trimmed") {
+        verb.trim().to_owned()
+    } else {
+        verb
+    };
     if verb == "ADD" && broken("killed-add-goes-on") {
         return by_a_child();
     }
@@ -71,7 +80,10 @@ fn refuse(verb: &str, failure: Failure, version: &str) -> io::Result<()> {
 fn misbehave(verb: &str) {
     let is_noisy = broken("stdout-log")
         || (broken("stdout-log-del") && verb == "DEL")
-        || (broken("ambient-log") && std::env::var_os("RUST_LOG").is_some());
+        || (broken("ambient-log") && std::env::var_os("RUST_LOG").is_some())
+        || (broken("ambient-log-status")
+            && verb == "STATUS"
+            && std::env::var_os("RUST_LOG").is_some());
     if is_noisy {
         let _ = print("level=info msg=called");
     }
@@ -135,13 +147,22 @@ fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+fn stdin_is_null_device() -> bool {
+    std::fs::read_link("/proc/self/fd/0").is_ok_and(|path| path == Path::new("/dev/null"))
+}
+
 /// The answer to VERSION; `stdin` is what came along.
 pub fn versions(stdin: &[u8]) -> Result<Value, Failure> {
     let asked: Option<Value> = serde_json::from_slice(stdin).ok();
     if broken("version-needs-stdin") && asked.is_none() {
         return Err(Failure::new(6, "no configuration"));
     }
+    if broken("version-needs-pipe") && stdin_is_null_device() {
+        return Err(Failure::new(5, "no stdin"));
+    }
     let echoed = asked.as_ref().and_then(|conf| conf["cniVersion"].as_str());
+    let is_spoken = |version: &&str| call::SUPPORTED.contains(version);
+    let echoed = echoed.filter(|version| is_spoken(version) || !broken("version-echoes-spoken"));
     let mut supported = call::SUPPORTED.to_vec();
     if broken("version-fails") {
         return Err(Failure::new(999, "VERSION failed"));
@@ -154,6 +175,9 @@ pub fn versions(stdin: &[u8]) -> Result<Value, Failure> {
     }
     if broken("version-list-short") {
         supported.retain(|version| *version != "1.0.0");
+    }
+    if broken("version-named-refused") {
+        supported.insert(0, "0.2.0");
     }
     if broken("version-unsorted") {
         supported.reverse();

@@ -6,7 +6,11 @@ use crate::rules::broken;
 
 /// Judges CNI_ARGS as ADD does.
 pub fn check(call: &Call) -> Result<(), Failure> {
-    let args = call.environment.args.as_str();
+    judge(&call.environment.args)
+}
+
+/// Judges this text.
+pub fn judge(args: &str) -> Result<(), Failure> {
     if args.is_empty() || broken("args-malformed-accepted") {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::rules::broken;
 use crate::state::Key;
-use crate::{add, answer, check, daemon, del, gc, status, stdin};
+use crate::{add, answer, args, check, daemon, del, gc, status, stdin};
 
 /// The versions of the protocol, oldest first.
 pub const SUPPORTED: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
@@ -45,11 +45,14 @@ pub fn perform(verb: &str, version: &mut String) -> Result<Option<Value>, Failur
     if SUPPORTED.contains(&conf.version.as_str()) {
         version.clone_from(&conf.version);
     }
-    if broken("version-before-name") {
+    if broken("version-before-name") || (broken("version-before-name-del") && verb == "DEL") {
         negotiate(&conf, verb)?;
     }
     let name = conf.name()?;
     let act = act(verb)?;
+    if broken("unneeded-args-checked") && matches!(verb, "GC" | "STATUS") {
+        args::judge(&environment.args)?;
+    }
     negotiate(&conf, verb)?;
     let key = Key {
         network: name,
@@ -85,6 +88,7 @@ fn act(verb: &str) -> Result<Act, Failure> {
 fn negotiate(conf: &Conf, verb: &str) -> Result<(), Failure> {
     let gate = match verb {
         "CHECK" if !broken("check-ungated") => Some((0, 4)),
+        "GC" if broken("gc-0.3.0") && conf.version == "0.3.0" => None,
         "GC" if !broken("gc-ungated") => Some((1, 1)),
         "STATUS" if !broken("status-ungated") => Some((1, 1)),
         _ => None,
@@ -103,6 +107,7 @@ fn negotiate(conf: &Conf, verb: &str) -> Result<(), Failure> {
         }
     }
     let in_range = broken("version-range") && (given.starts_with("1.") || given.starts_with("0.4"));
+    let in_range = in_range || (broken("any-version-status") && verb == "STATUS");
     if SUPPORTED.contains(&given) || broken("any-version") || in_range {
         return Ok(());
     }

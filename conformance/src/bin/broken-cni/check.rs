@@ -12,7 +12,7 @@ use crate::netns::{self, Netns};
 use crate::prev::{Prev, is_mac};
 use crate::rules::broken;
 use crate::state::State;
-use crate::{daemon, ipam};
+use crate::{args, daemon, ipam};
 
 pub fn check(call: &Call) -> Result<Option<Value>, Failure> {
     let answer = || broken("check-prints").then(|| json!({"cniVersion": call.conf.version}));
@@ -21,6 +21,9 @@ pub fn check(call: &Call) -> Result<Option<Value>, Failure> {
     }
     if broken("check-hangs") {
         daemon::pause(Duration::from_secs(35));
+    }
+    if broken("args-malformed-fails-check") {
+        args::check(call)?;
     }
     let prev = match Prev::of(&call.conf) {
         Err(_) if broken("check-prev-unchecked") => return Ok(answer()),

@@ -64,6 +64,7 @@ impl Conf {
             None | Some(Value::Null | Value::String(_)) if broken("version-missing") => {
                 "1.1.0".to_owned()
             }
+            Some(Value::Null) if broken("version-null") => "1.1.0".to_owned(),
             None | Some(Value::Null | Value::String(_)) => "0.1.0".to_owned(),
             Some(_) if broken("version-type") => "1.1.0".to_owned(),
             Some(other) => return Err(Failure::new(code, format!("cniVersion is {other}"))),

@@ -41,14 +41,16 @@ impl Environment {
             Err(bytes) => Ok(String::from_utf8_lossy(&bytes.into_vec()).into_owned()),
         };
         let needs = |name| required.contains(&name);
+        let takes_any = broken("not-utf8-taken-by-del") && verb == "DEL";
         let environment = Self {
             container_id: text("CNI_CONTAINERID", needs("CNI_CONTAINERID"))?,
             netns: text("CNI_NETNS", needs("CNI_NETNS"))?,
-            ifname: text("CNI_IFNAME", needs("CNI_IFNAME"))?,
+            ifname: text("CNI_IFNAME", needs("CNI_IFNAME") && !takes_any)?,
             args: text("CNI_ARGS", verb == "ADD")?,
             path: text("CNI_PATH", needs("CNI_PATH"))?,
             own_netns_allowed: own_netns_allowed(),
         };
+        places(&environment.path)?;
         environment.judge(verb, &required)
     }
 
@@ -56,7 +58,8 @@ impl Environment {
         let id = &self.container_id;
         let excused = broken("del-unvalidated") && verb == "DEL";
         if required.contains(&"CNI_CONTAINERID") && !broken("add-without-containerid") && !excused {
-            let too_long = broken("containerid-64-at-most") && id.len() > 64;
+            let too_long = (broken("containerid-64-at-most") && id.len() > 64)
+                || (broken("containerid-128-at-most") && id.len() > 128);
             let too_short = broken("containerid-2-at-least") && id.len() < 2;
             let upper =
                 broken("containerid-lower-only") && id.bytes().any(|b| b.is_ascii_uppercase());
@@ -69,6 +72,9 @@ impl Environment {
         }
         if required.contains(&"CNI_IFNAME") || broken("unneeded-checked") {
             check_ifname(&self.ifname)?;
+        }
+        if broken("ifname-lower") {
+            self.ifname.make_ascii_lowercase();
         }
         if broken("ifname-length-unchecked") || broken("ifname-chars") {
             self.ifname.truncate(self.ifname.floor_char_boundary(15));
@@ -125,6 +131,9 @@ fn required(verb: &str) -> Vec<&'static str> {
     for (rule, name) in optional {
         required.retain(|required| *required != name || !broken(rule));
     }
+    if broken("check-requires-path") && verb == "CHECK" {
+        required.push("CNI_PATH");
+    }
     if broken("args-absent-refused") && verb == "ADD" {
         required.push("CNI_ARGS");
     }
@@ -163,8 +172,20 @@ fn check_ifname(name: &str) -> Result<(), Failure> {
     if name == "." || name == ".." {
         return invalid("interface name is . or ..");
     }
+    if broken("ifname-letters-only") && name.contains(|c: char| !c.is_ascii_alphanumeric()) {
+        return invalid("interface name has other characters than letters and digits");
+    }
     if name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
         return invalid("interface name contains / or : or whitespace characters");
+    }
+    Ok(())
+}
+
+/// What need not be true of CNI_PATH.
+fn places(path: &str) -> Result<(), Failure> {
+    let mut dirs = path.split(':').filter(|dir| !dir.is_empty());
+    if broken("path-must-exist") && dirs.any(|dir| !std::path::Path::new(dir).is_dir()) {
+        return Err(Failure::new(4, "CNI_PATH names no directory"));
     }
     Ok(())
 }

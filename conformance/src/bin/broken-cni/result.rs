@@ -58,6 +58,7 @@ impl Attached<'_> {
         } else {
             version
         };
+        let unversioned = there.is_some() && !document.contains_key("cniVersion");
         document.insert("cniVersion".to_owned(), json!(version));
         self.spoil(&mut document);
         Value::Object(document)
@@ -71,7 +72,7 @@ impl Attached<'_> {
         if broken("result-own-member") {
             document.insert("broken".to_owned(), json!("state"));
         }
-        if broken("result-unversioned") {
+        if broken("result-unversioned") || (broken("result-unversioned-behind") && unversioned) {
             document.remove("cniVersion");
         }
         if broken("ips-reversed")
@@ -104,7 +105,7 @@ impl Attached<'_> {
         }
         let pod_name = match () {
             () if broken("interface-unnamed") => "pod0",
-            () if broken("interface-eth0") => "eth0",
+            () if broken("interface-eth0") || broken("result-says-eth0") => "eth0",
             () => &key.ifname,
         };
         let mac = key.mac(if broken("mac-wrong") { "other" } else { "pod" });
@@ -112,6 +113,8 @@ impl Attached<'_> {
         let resolved = std::fs::canonicalize(&environment.netns).unwrap_or_default();
         if broken("sandbox-resolved") {
             pod["sandbox"] = json!(resolved);
+        } else if broken("sandbox-shortened") {
+            pod["sandbox"] = json!(environment.netns.replace("//", "/"));
         } else if !broken("sandbox-missing") {
             pod["sandbox"] = json!(environment.netns);
         }
@@ -174,6 +177,9 @@ impl Attached<'_> {
 
     /// `version` of an address is demanded before 1.0.0 and unknown since.
     fn families(&self, document: &mut Map<String, Value>) {
+        if broken("prev-sandbox-resolved") {
+            resolve(document);
+        }
         if broken("prev-reordered")
             && let Some(Value::Array(interfaces)) = document.get_mut("interfaces")
         {
@@ -238,6 +244,17 @@ fn rearrange(document: &mut Map<String, Value>) {
     {
         for ip in ips {
             ip["interface"] = ip["interface"].clone();
+        }
+    }
+}
+
+/// Has the interfaces' sandboxes by the paths that symbolic links lead to.
+fn resolve(document: &mut Map<String, Value>) {
+    let interfaces = document.get_mut("interfaces").and_then(Value::as_array_mut);
+    for interface in interfaces.into_iter().flatten() {
+        let sandbox = interface["sandbox"].as_str().unwrap_or_default();
+        if let Ok(path) = std::fs::canonicalize(sandbox) {
+            interface["sandbox"] = json!(path);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::case::Source::{Containerd, CriO, Libcni, Ours, Skel, Spec};
+use crate::case::Source::{Libcni, Ours, Skel, Spec};
 use crate::case::Versions::Each;
 use crate::case::{Verdict, expect};
 use crate::world::World;
@@ -15,29 +15,25 @@ cases! {
     container_id_is_quoted: Should, ["E07"], [Skel], Each, Once,
         "the error for an invalid CNI_CONTAINERID has the value in its details";
     container_ids_taken: Must, ["E07"], [Spec("Parameters"), Libcni], Each, Each,
-        "container ids of one character, in upper case and of 128 characters are taken";
+        "container ids of one character, in upper case and of 200 characters are taken";
     ifnames_refused: Must, ["E08", "D14"], [Spec("Parameters"), Skel], Each, Once,
         "a CNI_IFNAME that the kernel would not take is refused with code 4";
     ifnames_in_the_usual_words: Should, ["E08"], [Skel], Each, Once,
         "errors for an invalid CNI_IFNAME have the reference's words";
     ifnames_taken: Must, ["E08", "E10"], [Spec("Parameters")], Each, Creating,
-        "an interface name of 15 bytes is taken and used as it is, also one that is not eth0";
+        "any interface name that the kernel takes, of 15 bytes at most, is used as it is, in the sandbox and in the result";
     not_utf8: Ours, ["E18"], [Ours], Each, Once,
         "a variable that is not UTF-8 is refused with code 4, and the error names it";
-    args_of_runtimes: Must, ["E14"], [Spec("Parameters"), Containerd, CriO], Each, Each,
-        "CNI_ARGS in any order, with repeated, unknown and empty-valued keys are taken when IgnoreUnknown is among them";
-    args_unknown: Ours, ["E14"], [Ours], Each, Each,
-        "unknown keys of CNI_ARGS are ignored without IgnoreUnknown too";
-    args_malformed_add: Ours, ["E14"], [Skel, Ours], Each, Each,
-        "a pair of CNI_ARGS without exactly one = fails ADD with code 4, and the error names CNI_ARGS";
-    args_malformed_del: Ours, ["E14"], [Ours], Each, Each,
-        "a malformed CNI_ARGS does not keep DEL from succeeding";
 }
 
-const IDS: [&str; 9] = [
+const IDS: [&str; 13] = [
     "-abc",
     "a/b",
     "a b",
+    "a:b",
+    "a@b",
+    "a+b",
+    "a,b",
     "1234%%%",
     ".x",
     "_a",
@@ -81,8 +77,9 @@ fn container_id_is_quoted(world: &World<'_>) -> Verdict {
 }
 
 fn container_ids_taken(world: &World<'_>) -> Verdict {
-    let long = "0aB_.-cD".repeat(16);
-    for id in ["a", "0", "ABCdef", &long] {
+    // no longer: there is no limit, but a plugin may keep a file whose name has the id in it
+    let long = "0aB_.-cD".repeat(25);
+    for id in ["a", "0", "ABCdef", &long[..129], &long] {
         world
             .run(&world.call("DEL")?.env("CNI_CONTAINERID", id))?
             .success()?;
@@ -93,8 +90,11 @@ fn container_ids_taken(world: &World<'_>) -> Verdict {
     world.run(&call("DEL")?)?.success()
 }
 
+/// The reference's words for names with characters that are not allowed.
+const CHARACTERS: &str = "interface name contains / or : or whitespace characters";
+
 /// Names and the reference's words for them.
-const IFNAMES: [(&str, &str); 8] = [
+const IFNAMES: [(&str, &str); 14] = [
     ("1234567890123456", "interface name is too long"),
     (
         "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
@@ -102,22 +102,16 @@ const IFNAMES: [(&str, &str); 8] = [
     ),
     (".", "interface name is . or .."),
     ("..", "interface name is . or .."),
-    (
-        "test/test",
-        "interface name contains / or : or whitespace characters",
-    ),
-    (
-        "test:test",
-        "interface name contains / or : or whitespace characters",
-    ),
-    (
-        "test test",
-        "interface name contains / or : or whitespace characters",
-    ),
-    (
-        "a\u{2003}b",
-        "interface name contains / or : or whitespace characters",
-    ),
+    ("test/test", CHARACTERS),
+    ("test:test", CHARACTERS),
+    ("test test", CHARACTERS),
+    ("a\u{2003}b", CHARACTERS),
+    ("a\tb", CHARACTERS),
+    ("eth0\n", CHARACTERS),
+    ("a\u{b}b", CHARACTERS),
+    ("a\u{a0}b", CHARACTERS),
+    ("a\u{85}b", CHARACTERS),
+    ("a\u{3000}b", CHARACTERS),
 ];
 
 fn ifnames_refused(world: &World<'_>) -> Verdict {
@@ -141,73 +135,43 @@ fn ifnames_in_the_usual_words(world: &World<'_>) -> Verdict {
     Ok(())
 }
 
+/// Names that a plugin may not expect: of the full length, in upper case, with all sorts of characters.
+const UNUSUAL: [&str; 5] = ["net1", "a23456789012345", "Eth0", "a-b_c.d", "a+\u{e9}=~"];
+
 fn ifnames_taken(world: &World<'_>) -> Verdict {
-    for name in ["net1", "a23456789012345"] {
+    for name in UNUSUAL {
         let pod = world.another_pod()?;
         let call = |verb: &str| world.call_for(verb, &pod).env("CNI_IFNAME", name);
-        world.run(&call("ADD"))?.result()?;
+        let result = world.run(&call("ADD"))?.result()?;
         pod.has_links(&["lo", name])?;
+        let interfaces = result["interfaces"].as_array();
+        let has_it = interfaces.is_some_and(|all| all.iter().any(|one| one["name"] == name));
+        expect(has_it, || format!("no interface {name} in {result}"))?;
         world.run(&call("DEL"))?.success()?;
     }
     Ok(())
 }
 
+/// What each verb requires. CNI_NETNS of DEL is left out: a sandbox that cannot be found any more is no reason to fail.
+const REQUIRED: [(&str, &[&str]); 3] = [
+    (
+        "ADD",
+        &["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS", "CNI_ARGS"],
+    ),
+    ("CHECK", &["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS"]),
+    ("DEL", &["CNI_CONTAINERID", "CNI_IFNAME"]),
+];
+
 fn not_utf8(world: &World<'_>) -> Verdict {
-    for name in ["CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS", "CNI_ARGS"] {
-        let call = world.call("ADD")?.env(name, OsStr::from_bytes(b"K=\xff"));
-        world.run(&call)?.fails(4)?.says(&[name])?;
+    let verbs = verbs(world);
+    for (verb, names) in REQUIRED.iter().filter(|(verb, _)| verbs.contains(verb)) {
+        for name in *names {
+            let call = world.call(verb)?.env(name, OsStr::from_bytes(b"K=\xff"));
+            world.run(&call)?.fails(4)?.says(&[name])?;
+        }
     }
     let call = world
         .call("ADD")?
         .env("CNI_COMMAND", OsStr::from_bytes(b"AD\xff"));
-    world.run(&call)?.fails(4).map(drop)
-}
-
-fn args_of_runtimes(world: &World<'_>) -> Verdict {
-    let orders = [
-        "K8S_POD_UID=u-1;IgnoreUnknown=1;K8S_POD_NAME=web-0;K8S_POD_INFRA_CONTAINER_ID=c;K8S_POD_NAMESPACE=shop",
-        "IgnoreUnknown=true;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;MAC=;IP=;K8S_POD_NAME=web-0;FROM_THE_OPERATOR=1",
-    ];
-    for args in orders {
-        let pod = world.another_pod()?;
-        world
-            .run(&world.call_for("ADD", &pod).env("CNI_ARGS", args))?
-            .result()?;
-        world
-            .run(&world.call_for("DEL", &pod).env("CNI_ARGS", args))?
-            .success()?;
-    }
-    Ok(())
-}
-
-fn args_unknown(world: &World<'_>) -> Verdict {
-    let args = "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;FROM_THE_OPERATOR=1";
-    world
-        .run(&world.call("ADD")?.env("CNI_ARGS", args))?
-        .result()?;
-    world
-        .run(&world.call("DEL")?.env("CNI_ARGS", args))?
-        .success()
-}
-
-const MALFORMED: [&str; 4] = ["K8S_POD_NAME", "A=b=c", "A=b;", ";"];
-
-fn args_malformed_add(world: &World<'_>) -> Verdict {
-    for args in MALFORMED {
-        world
-            .run(&world.call("ADD")?.env("CNI_ARGS", args))?
-            .fails(4)?
-            .says(&["CNI_ARGS"])?;
-    }
-    Ok(())
-}
-
-fn args_malformed_del(world: &World<'_>) -> Verdict {
-    world.add()?;
-    for args in MALFORMED {
-        world
-            .run(&world.call("DEL")?.env("CNI_ARGS", args))?
-            .success()?;
-    }
-    Ok(())
+    world.run(&call)?.fails(4)?.says(&["CNI_COMMAND"])
 }

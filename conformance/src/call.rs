@@ -51,10 +51,13 @@ pub struct Call {
     dir: Option<PathBuf>,
     limit: Duration,
     nobody: bool,
-    umask: Option<&'static str>,
+    first: Option<First>,
     stdout: Stdout,
     uninterrupted: bool,
 }
+
+/// What a shell does before it becomes the plugin, and its argument there, `$1`.
+type First = (&'static str, OsString);
 
 /// Where the plugin's stdout leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +93,7 @@ impl Call {
             dir: None,
             limit: HANG,
             nobody: false,
-            umask: None,
+            first: None,
             stdout: Stdout::Kept,
             uninterrupted: false,
         };
@@ -208,7 +211,15 @@ impl Call {
     /// Runs it under this umask, in octal digits.
     #[must_use]
     pub fn under_umask(mut self, umask: &'static str) -> Self {
-        self.umask = Some(umask);
+        self.first = Some((r#"umask "$1""#, umask.into()));
+        self
+    }
+
+    /// Runs it in a directory that is deleted by then: `dir`, which is made for it.
+    #[must_use]
+    pub fn in_deleted_dir(mut self, dir: &Path) -> Self {
+        let script = r#"mkdir "$1" && cd "$1" && rmdir "$1""#;
+        self.first = Some((script, dir.into()));
         self
     }
 
@@ -273,15 +284,15 @@ impl Call {
     }
 
     fn command(&self) -> anyhow::Result<Command> {
-        let mut command = match self.umask {
+        let mut command = match &self.first {
             None => Command::new(&self.binary),
-            // a process inherits its umask: the shell becomes the plugin
-            Some(umask) => {
+            // a process inherits these: the shell becomes the plugin
+            Some((script, argument)) => {
                 let mut shell = Command::new("/bin/sh");
                 shell
-                    .args(["-c", r#"umask "$1"; exec "$0""#])
+                    .args(["-c", &format!(r#"{script} && exec "$0""#)])
                     .arg(&self.binary)
-                    .arg(umask);
+                    .arg(argument);
                 shell
             }
         };

@@ -94,6 +94,17 @@ pub fn expect(holds: bool, what: impl FnOnce() -> String) -> Verdict {
     if holds { Ok(()) } else { wrong(what()) }
 }
 
+/// The outcome of one of several attempts: if it is `Err(Finding::Wrong)`, it says that it was the one with `what`.
+///
+/// # Errors
+/// Those of the attempt.
+pub fn with<T>(what: &str, outcome: Result<T, Finding>) -> Result<T, Finding> {
+    outcome.map_err(|finding| match finding {
+        Finding::Wrong(found) => Finding::Wrong(format!("{found} (with {what})")),
+        other => other,
+    })
+}
+
 /// What a rule is about, in the order in which groups run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {

@@ -4,6 +4,7 @@
 
 mod daemon;
 mod killed;
+mod life;
 mod looks;
 pub mod traces;
 

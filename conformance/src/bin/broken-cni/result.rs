@@ -60,6 +60,9 @@ impl Attached<'_> {
         };
         let unversioned = there.is_some() && !document.contains_key("cniVersion");
         document.insert("cniVersion".to_owned(), json!(version));
+        if unversioned && broken("result-unversioned-behind") {
+            document.remove("cniVersion");
+        }
         self.spoil(&mut document);
         Value::Object(document)
     }
@@ -72,7 +75,7 @@ impl Attached<'_> {
         if broken("result-own-member") {
             document.insert("broken".to_owned(), json!("state"));
         }
-        if broken("result-unversioned") || (broken("result-unversioned-behind") && unversioned) {
+        if broken("result-unversioned") {
             document.remove("cniVersion");
         }
         if broken("ips-reversed")

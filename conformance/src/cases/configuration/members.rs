@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
+use crate::call::Call;
 use crate::case::Source::{AwsNode, Containerd, Conventions, CriO, Libcni, Spec};
-use crate::case::Verdict;
 use crate::case::Versions::Each;
+use crate::case::{Mode, Verdict, with};
 use crate::world::World;
 
 cases! {
     Configuration;
     unknown_members: Must, ["C05"], [Spec("Configuration format"), Conventions], Each, Each,
         "unknown members, args that mean nothing to it, capabilities and cni.dev/ members do not disturb the plugin";
-    null_members: Should, ["C06"], [Libcni], Each, Each,
+    null_members: Should, ["C06", "C07"], [Libcni], Each, Each,
         "well-known members that are null count as absent";
     empty_members: Must, ["C06"], [Spec("Configuration format"), Libcni], Each, Each,
         "well-known members that are empty objects are taken";
@@ -19,24 +20,23 @@ cases! {
         "runtimeConfig in go-cni's spelling (HostPort, IngressRate, Servers) is taken";
     port_mappings_of_crio: Must, ["C07"], [CriO, Conventions], Each, Each,
         "runtimeConfig in the conventions' spelling (hostPort, ingressRate, servers) is taken";
+    fast_bandwidth: Must, ["C07"], [Containerd, Conventions], Each, Each,
+        "a bandwidth of 10 Gbit/s is taken";
     pod_annotations: Must, ["C08"], [Containerd, CriO, AwsNode], Each, Each,
         "runtimeConfig with pod annotations, filled or null, is taken";
     numbers_as_texts: Ours, ["C09"], [AwsNode], Each, Each,
         "an mtu that is written as a text is taken";
 }
 
-/// ADD and DEL with these members of the configuration succeed.
+/// Each verb succeeds with these members of the configuration.
 fn taken(world: &World<'_>, members: &Value) -> Verdict {
-    let with = |call| {
+    let put_in = |call| {
         let members = members.as_object().into_iter().flatten();
-        members.fold(call, |call: crate::call::Call, (key, value)| {
+        members.fold(call, |call: Call, (key, value)| {
             call.set(key, value.clone())
         })
     };
-    let added = world.run(&with(world.call("ADD")?))?.result()?;
-    world
-        .run(&with(world.call_after("DEL", &added)?))?
-        .success()
+    with(&members.to_string(), world.life(put_in)).map(drop)
 }
 
 /// `members` without those that the plugin's own configuration has.
@@ -61,7 +61,16 @@ fn unknown_members(world: &World<'_>) -> Verdict {
 
 fn null_members(world: &World<'_>) -> Verdict {
     let members = json!({"ipMasq": null, "dns": null, "runtimeConfig": null, "args": null, "capabilities": null});
-    taken(world, &foreign(world, members))
+    taken(world, &foreign(world, members))?;
+    let unfilled = json!({"portMappings": null, "bandwidth": null, "dns": null, "ips": null});
+    taken(world, &json!({"runtimeConfig": unfilled}))?;
+    // a plugin behind others needs theirs, and CHECK what ADD said
+    let needs = |verb: &str| verb == "CHECK" || verb == "ADD" && world.mode() == Mode::Chained;
+    let life = world.life(|call| match call.verb.as_str() {
+        verb if needs(verb) => call,
+        _ => call.set("prevResult", Value::Null),
+    });
+    with("prevResult null", life).map(drop)
 }
 
 fn empty_members(world: &World<'_>) -> Verdict {
@@ -85,11 +94,22 @@ fn port_mappings_of_crio(world: &World<'_>) -> Verdict {
     taken(
         world,
         &json!({"runtimeConfig": {
-            "portMappings": [],
+            "portMappings": [{"hostPort": 32081, "containerPort": 81, "protocol": "udp", "hostIP": ""}],
             "bandwidth": {"ingressRate": 0, "ingressBurst": 0, "egressRate": 0, "egressBurst": 0},
             "dns": {"servers": ["192.0.2.53"], "searches": ["a.example"], "options": []},
             "ips": [],
         }}),
+    )
+}
+
+/// 10 Gbit/s, with the burst that containerd sends: neither fits into 31 bits.
+fn fast_bandwidth(world: &World<'_>) -> Verdict {
+    let (rate, burst) = (10_000_000_000_u64, u32::MAX);
+    taken(
+        world,
+        &json!({"runtimeConfig": {"bandwidth": {
+            "ingressRate": rate, "ingressBurst": burst, "egressRate": rate, "egressBurst": burst,
+        }}}),
     )
 }
 

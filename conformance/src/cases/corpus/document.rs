@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::call::Call;
-use crate::case::{Finding, Verdict, wrong};
+use crate::case::{Verdict, with};
 use crate::runtime::conflist::Version;
 use crate::world::World;
 
@@ -101,8 +101,8 @@ pub(super) fn aws_node_results(world: &World<'_>) -> Verdict {
         result["cniVersion"] = world.version().as_str().into();
         let del = world.call("DEL")?.set("prevResult", result);
         let answer = world.run(&del)?;
-        named(&document.from, answer.success())?;
-        named(
+        with(&document.from, answer.success())?;
+        with(
             &document.from,
             world.run(&del.env("CNI_NETNS", ""))?.success(),
         )?;
@@ -117,7 +117,7 @@ fn cycles(world: &World<'_>, text: &str) -> Verdict {
     let has_ipam = world.subject().entry.contains_key("ipam");
     let fits = |change: &&Change| !(has_ipam && change.members.contains_key("ipam"));
     for change in document.calls.iter().filter(fits) {
-        named(&document.from, cycle(world, change))?;
+        with(&document.from, cycle(world, change))?;
     }
     Ok(())
 }
@@ -134,11 +134,4 @@ fn cycle(world: &World<'_>, change: &Change) -> Verdict {
 
 fn read(text: &str) -> anyhow::Result<Document> {
     serde_json::from_str(text).context("a document of the corpus")
-}
-
-fn named(from: &str, verdict: Verdict) -> Verdict {
-    match verdict {
-        Err(Finding::Wrong(what)) => wrong(format!("{what} (with {from})")),
-        other => other,
-    }
 }

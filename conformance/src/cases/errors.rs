@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::call::Call;
 use crate::case::Source::{Libcni, Ours, Spec};
 use crate::case::Versions::Each;
 use crate::case::{Finding, Verdict, expect, wrong};
@@ -22,32 +23,66 @@ cases! {
         "msg is a text that is not empty, and details a text if there is one";
     version: Must, ["X01"], [Spec("Error")], Each, Each,
         "an error has the configuration's cniVersion, or one that the plugin speaks where the configuration's is not known";
+    version_of_every_verb: Should, ["X01"], [Spec("Error")], Each, Once,
+        "an error about the network's name has the configuration's cniVersion, whatever verb was asked for";
+    keeps_secrets: Ours, ["X05"], [Ours], Each, Once,
+        "errors, which end up in events, do not quote members of the configuration that are not the plugin's";
     one_line: Ours, ["X05"], [Ours], Each, Once,
         "msg and details have no control characters and fit into an event: 1024 bytes at most";
 }
 
-/// The same failures for each rule: of the environment, of stdin, of the configuration, of the sandbox.
-fn failures(world: &World<'_>) -> Result<Vec<Answer>, Finding> {
+/// No network has such a name.
+const BAD_NAME: &str = "te%%st";
+
+/// Calls that must fail, the same for each rule: of ADD for the environment, stdin, the configuration and the sandbox, of
+/// the other verbs for what all of them judge alike.
+pub(super) fn mistakes(world: &World<'_>) -> anyhow::Result<Vec<Call>> {
     let add = world.call("ADD")?;
-    let calls = [
+    let mut calls = vec![
         add.clone().env("CNI_COMMAND", "NOPE"),
-        add.clone().without("CNI_CONTAINERID"),
         add.clone().env("CNI_IFNAME", "a/b"),
-        add.clone().stdin("{"),
-        add.clone().unset("name"),
-        add.clone().set("cniVersion", "9.9.9"),
         add.clone().env("CNI_NETNS", world.nowhere()),
         add.clone().env("CNI_NETNS", "/dev/null"),
         add.set("prevResult", json!(7)),
     ];
+    for verb in world.verbs() {
+        let call = world.call(verb)?;
+        let needed = match verb {
+            "STATUS" => None,
+            "GC" => Some("CNI_PATH"),
+            _ => Some("CNI_CONTAINERID"),
+        };
+        calls.extend(needed.map(|name| call.clone().without(name)));
+        calls.extend([
+            call.clone().stdin("{"),
+            call.clone().unset("name"),
+            call.clone().set("name", BAD_NAME),
+            call.set("cniVersion", "9.9.9"),
+        ]);
+    }
+    if world.verbs().contains(&"CHECK") {
+        calls.push(world.call("CHECK")?.unset("prevResult"));
+    }
+    Ok(calls)
+}
+
+/// What comes of them, as far as they fail: whether a plugin has to is other cases' matter.
+fn failures(world: &World<'_>) -> Result<Vec<Answer>, Finding> {
+    let calls = mistakes(world)?;
     let answers = calls.iter().map(|call| Ok(world.run(call)?));
     let mut answers: Vec<Answer> = answers.collect::<Result<_, Finding>>()?;
-    // whether a plugin has to fail is other cases' matter
-    answers.retain(|answer| !answer.succeeded());
+    answers.retain(|answer| !answer.succeeded() || tells_an_error(answer));
     if answers.is_empty() {
-        return wrong("none of nine mistakes is an error");
+        return wrong(format!("none of {} mistakes is an error", calls.len()));
     }
     Ok(answers)
+}
+
+/// Whether stdout says that it failed, whatever its status says.
+fn tells_an_error(answer: &Answer) -> bool {
+    answer
+        .document()
+        .is_ok_and(|document| document.get("msg").is_some())
 }
 
 /// `holds` of each error document.
@@ -104,21 +139,41 @@ fn texts(world: &World<'_>) -> Verdict {
 }
 
 fn version(world: &World<'_>) -> Verdict {
-    let version = world.version().as_str();
     let named = world.run(&world.call("VERSION")?)?.result()?["supportedVersions"].clone();
     each(world, "no cniVersion that is spoken here", |error| {
         named
             .as_array()
             .is_some_and(|named| named.contains(&error["cniVersion"]))
     })?;
-    let answer = world.run(&world.call("ADD")?.env("CNI_NETNS", world.nowhere()))?;
-    if answer.succeeded() {
-        return Ok(());
+    let mut calls = vec![world.call("ADD")?.env("CNI_NETNS", world.nowhere())];
+    if world.verbs().contains(&"CHECK") {
+        calls.push(world.call("CHECK")?.unset("prevResult"));
     }
-    let said = answer.document()?["cniVersion"].clone();
-    expect(said == version, || {
-        format!("cniVersion should be {version}: {}", answer.quote())
-    })
+    each_has_the_version(world, &calls)
+}
+
+fn version_of_every_verb(world: &World<'_>) -> Verdict {
+    let calls = world.verbs().into_iter().map(|verb| {
+        let call = world.call(verb)?;
+        Ok(call.set("name", BAD_NAME))
+    });
+    each_has_the_version(world, &calls.collect::<anyhow::Result<Vec<_>>>()?)
+}
+
+/// The errors of `calls`, as far as they are some, have the version of this run.
+fn each_has_the_version(world: &World<'_>, calls: &[Call]) -> Verdict {
+    let version = world.version().as_str();
+    for call in calls {
+        let answer = world.run(call)?;
+        if answer.succeeded() {
+            continue;
+        }
+        let said = answer.document()?["cniVersion"].clone();
+        expect(said == version, || {
+            format!("cniVersion should be {version}: {}", answer.quote())
+        })?;
+    }
+    Ok(())
 }
 
 fn one_line(world: &World<'_>) -> Verdict {
@@ -135,4 +190,20 @@ fn one_line(world: &World<'_>) -> Verdict {
     expect(fits(&json!(error.text())), || {
         format!("control characters in {:?}", error.text())
     })
+}
+
+fn keeps_secrets(world: &World<'_>) -> Verdict {
+    const SECRET: &str = "hunter2";
+    for call in mistakes(world)? {
+        let call = match call.config() {
+            Value::Null => call.stdin(format!("{{\"conformance.example/token\": \"{SECRET}\"")),
+            _ => call.set("conformance.example/token", SECRET),
+        };
+        let answer = world.run(&call)?;
+        let said = String::from_utf8_lossy(&answer.stdout);
+        expect(answer.succeeded() || !said.contains(SECRET), || {
+            format!("quotes the configuration: {}", answer.quote())
+        })?;
+    }
+    Ok(())
 }

@@ -47,8 +47,14 @@ fn answer(verb: &str) -> ExitCode {
     let heard = printed.is_ok() || broken("unread-result-succeeds");
     let is_well = match answer {
         Ok(_) => heard && !(verb == "ADD" && broken("add-exit-1")),
-        Err(_) => broken("error-exit-0"),
+        Err(_) => broken("error-exit-0") || (broken("error-exit-0-gc") && verb == "GC"),
     };
+    if answer.is_err() && broken("error-130-check") && verb == "CHECK" {
+        return ExitCode::from(130);
+    }
+    if answer.is_err() && broken("child-of-failure") {
+        stay();
+    }
     if is_well {
         ExitCode::SUCCESS
     } else {
@@ -62,7 +68,8 @@ fn refuse(verb: &str, failure: Failure, version: &str) -> io::Result<()> {
     } else {
         failure
     };
-    let document = failure.to_json(version);
+    let is_old = broken("error-old-version-del") && verb == "DEL";
+    let document = failure.to_json(if is_old { "1.0.0" } else { version });
     if broken("error-on-stderr") {
         note(&document.to_string());
         return Ok(());
@@ -85,14 +92,19 @@ fn misbehave(verb: &str) {
             && verb == "STATUS"
             && std::env::var_os("RUST_LOG").is_some());
     if is_noisy {
-        let _ = print("level=info msg=called");
+        log();
     }
-    if broken("stderr-chatter") {
+    if broken("stderr-chatter") || (broken("stderr-chatter-gc") && verb == "GC") {
         (0..20).for_each(|_| note("this is said of every call"));
     }
     if broken("child-stays") {
         stay();
     }
+}
+
+/// A line where none belongs.
+pub fn log() {
+    let _ = print("level=info msg=called");
 }
 
 /// Set for a child that does the work: whose it is.

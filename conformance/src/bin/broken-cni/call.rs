@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::rules::broken;
 use crate::state::Key;
-use crate::{add, answer, args, check, daemon, del, gc, status, stdin};
+use crate::{add, answer, args, check, daemon, del, fussy, gc, status, stdin};
 
 /// The versions of the protocol, oldest first.
 pub const SUPPORTED: [&str; 5] = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
@@ -21,7 +21,7 @@ pub struct Call {
 
 /// Checks and carries out. `version` is set once the configuration's is known to be one of ours.
 pub fn perform(verb: &str, version: &mut String) -> Result<Option<Value>, Failure> {
-    ambient()?;
+    ambient(verb)?;
     if broken("stdin-before-env") && verb != "VERSION" {
         Conf::parse(&stdin::read(verb)?)?;
     }
@@ -36,12 +36,19 @@ pub fn perform(verb: &str, version: &mut String) -> Result<Option<Value>, Failur
         }
         return answer::versions(&stdin::glance()).map(Some);
     }
-    let parsed = stdin::read(verb).and_then(|bytes| Conf::parse(&bytes));
+    let parsed = stdin::read(verb).and_then(|bytes| {
+        let conf = Conf::parse(&bytes)?;
+        fussy::refuse(verb, &conf, bytes.len()).map_or(Ok(conf), Err)
+    });
     let conf = match parsed {
         Err(_) if broken("del-garbage") && verb == "DEL" => return Ok(None),
+        Err(_) if broken("gc-garbage") && verb == "GC" => return Ok(None),
         Err(_) if broken("stdin-garbage-succeeds") => return Ok(None),
         parsed => parsed?,
     };
+    if broken("stdout-log-asked") && conf.get("logLevel").is_some() {
+        answer::log();
+    }
     if SUPPORTED.contains(&conf.version.as_str()) {
         version.clone_from(&conf.version);
     }
@@ -122,7 +129,7 @@ fn negotiate(conf: &Conf, verb: &str) -> Result<(), Failure> {
 }
 
 /// Nothing but CNI's variables may matter.
-fn ambient() -> Result<(), Failure> {
+fn ambient(verb: &str) -> Result<(), Failure> {
     let is_set = |name: &str| std::env::var_os(name).is_some();
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
     if broken("ambient-proxy") && proxies.into_iter().any(is_set) {
@@ -133,6 +140,15 @@ fn ambient() -> Result<(), Failure> {
     }
     if broken("needs-tools-path") && !is_set("PATH") {
         return Err(Failure::new(100, "PATH is not set"));
+    }
+    if broken("status-needs-tools-path") && verb == "STATUS" && !is_set("PATH") {
+        return Err(Failure::new(100, "PATH is not set"));
+    }
+    if broken("needs-cwd-path") {
+        std::env::current_dir()?;
+    }
+    if broken("cwd-litter") {
+        let _ = std::fs::write("broken-cni.log", "");
     }
     if broken("needs-cwd") {
         std::fs::write("broken-cni.lock", "")?;

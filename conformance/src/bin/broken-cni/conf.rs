@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::rules::broken;
 
 /// Keys that this plugin knows.
-const KNOWN: [&str; 15] = [
+pub const KNOWN: [&str; 15] = [
     "cniVersion",
     "name",
     "type",
@@ -125,12 +125,22 @@ impl Conf {
             Some(Value::String(name)) if broken("name-unchecked") => {
                 Ok(name.replace(['/', ':'], "_"))
             }
-            Some(Value::String(name)) if is_identifier(name) => Ok(name.clone()),
+            Some(Value::String(name)) if is_identifier(name) && !Self::is_fussy(name) => {
+                Ok(name.clone())
+            }
+            Some(Value::String(_)) if broken("error-quotes") => {
+                let document = Value::Object(self.document.clone());
+                Err(Failure::new(7, "invalid name").details(document.to_string()))
+            }
             Some(Value::String(name)) => {
                 Err(Failure::new(7, "invalid characters found in network name").details(name))
             }
             Some(other) => Err(Failure::new(6, format!("name is {other}"))),
         }
+    }
+
+    fn is_fussy(name: &str) -> bool {
+        broken("name-lower-only") && name.contains(char::is_uppercase)
     }
 
     /// The whole document.

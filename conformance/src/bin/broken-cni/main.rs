@@ -15,6 +15,7 @@ mod daemon;
 mod del;
 mod environment;
 mod failure;
+mod fussy;
 mod gc;
 mod ip;
 mod ipam;

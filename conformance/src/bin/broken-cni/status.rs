@@ -21,6 +21,9 @@ pub fn status(call: &Call) -> Result<Option<Value>, Failure> {
     if broken("status-slow") {
         daemon::pause(Duration::from_secs(2));
     }
+    if !broken("status-mtu-unseen") {
+        call.conf.mtu()?;
+    }
     let mark = call.conf.data_dir().join("status");
     let has_failed = || daemon::ask(call, 50).is_err();
     if broken("add-needs-status") || (broken("status-blocks-add") && has_failed()) {

@@ -2,6 +2,8 @@
 
 mod beyond;
 mod damage;
+mod outside;
+mod parts;
 mod telling;
 
 use crate::case::{Case, Group, Level, Modes, Source, Versions};
@@ -104,9 +106,29 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "address_gone",
-        rule: "CHECK fails when an address that the plugin gave is gone from the interface",
+        rule: "CHECK fails when one of the addresses that the plugin gave is gone from the interface",
         assertions: &["K02"],
-        run: damage::address_gone,
+        run: parts::address_gone,
+        ..BASE
+    },
+    Case {
+        name: "prefix_changed",
+        rule: "CHECK fails when an address that the plugin gave has another prefix length",
+        assertions: &["K02"],
+        level: Level::Should,
+        modes: Modes::Creating,
+        versions: Versions::OnceSince(Version::V0_4_0),
+        run: parts::prefix_changed,
+        ..BASE
+    },
+    Case {
+        name: "link_down",
+        rule: "CHECK fails when the interface is down",
+        assertions: &["K02"],
+        level: Level::Should,
+        modes: Modes::Creating,
+        versions: Versions::OnceSince(Version::V0_4_0),
+        run: parts::link_down,
         ..BASE
     },
     Case {
@@ -121,26 +143,26 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "route_gone",
-        rule: "CHECK fails when a route that the plugin made is gone from the sandbox",
+        rule: "CHECK fails when one of the routes that the plugin made is gone from the sandbox",
         assertions: &["K02"],
         level: Level::Should,
-        run: damage::route_gone,
+        run: parts::route_gone,
         ..BASE
     },
     Case {
         name: "damage_stays",
-        rule: "CHECK that fails changes nothing: it does not mend",
+        rule: "CHECK changes nothing of what is wrong: it does not mend, and takes nothing back",
         assertions: &["K07"],
         sources: &[Source::Ours],
         level: Level::Ours,
         modes: Modes::Creating,
         versions: Versions::OnceSince(Version::V0_4_0),
-        run: damage::damage_stays,
+        run: parts::damage_stays,
         ..BASE
     },
     Case {
         name: "later_changes",
-        rule: "CHECK tolerates what later plugins change: further interfaces, addresses, routes and results, another mtu",
+        rule: "CHECK tolerates what later plugins change: further interfaces, addresses, routes and results, another mtu and dns",
         assertions: &["K03"],
         run: beyond::later_changes,
         ..BASE
@@ -179,6 +201,15 @@ pub(super) const CASES: &[Case] = &[
         modes: Modes::Creating,
         versions: Versions::OnceSince(Version::V0_4_0),
         run: beyond::host_side_down,
+        ..BASE
+    },
+    Case {
+        name: "its_own_gone",
+        rule: "CHECK fails when a link on the host or a rule is gone that the plugin made, or it is back by then",
+        assertions: &["K04"],
+        level: Level::Should,
+        versions: Versions::OnceSince(Version::V0_4_0),
+        run: outside::its_own_gone,
         ..BASE
     },
     Case {

@@ -80,7 +80,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "netns_stale",
-        rule: "DEL with a CNI_NETNS that is an ordinary file by now releases everything else and succeeds",
+        rule: "DEL with a CNI_NETNS that is an ordinary file or a directory by now releases everything else and succeeds",
         assertions: &["D05"],
         sources: &[Source::Ours],
         level: Level::Ours,

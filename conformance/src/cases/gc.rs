@@ -23,9 +23,18 @@ const BASE: Case = Case {
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "unlisted_goes",
-        rule: "GC takes back all of an attachment that is not listed and leaves those that are, and prints nothing",
-        assertions: &["G01", "G02", "G09"],
+        rule: "GC frees what an attachment holds that is not listed, leaves those that are, and prints nothing",
+        assertions: &["G01", "G02", "G07", "G09"],
         run: collecting::unlisted_goes,
+        ..BASE
+    },
+    Case {
+        name: "live_sandbox",
+        rule: "GC takes back all that an attachment has on the host that is not listed, though its sandbox is still there",
+        assertions: &["G01", "G07"],
+        sources: &[Source::Ours],
+        level: Level::Ours,
+        run: collecting::live_sandbox,
         ..BASE
     },
     Case {
@@ -37,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "other_networks",
-        rule: "GC leaves alone the attachments of other networks",
+        rule: "GC leaves alone the attachments of other networks, however alike the names are",
         assertions: &["G01", "Y04"],
         level: Level::Must,
         modes: Modes::Creating,
@@ -74,6 +83,15 @@ pub(super) const CASES: &[Case] = &[
         assertions: &["G02"],
         sources: &[Source::Spec(GC), Source::Libcni],
         run: lists::either_key,
+        ..BASE
+    },
+    Case {
+        name: "newer_key_first",
+        rule: "GC goes by cni.dev/valid-attachments where cni.dev/attachments says something else",
+        assertions: &["G02"],
+        sources: &[Source::Ours],
+        level: Level::Ours,
+        run: lists::newer_key_first,
         ..BASE
     },
     Case {

@@ -61,8 +61,15 @@ pub(super) const CASES: &[Case] = &[
         ..BASE
     },
     Case {
+        name: "reused_sandbox",
+        rule: "right after a DEL another container can be added in the same sandbox under the same name",
+        assertions: &["D01", "A11"],
+        run: apart::reused_sandbox,
+        ..BASE
+    },
+    Case {
         name: "containers_apart",
-        rule: "DEL of one container leaves another's attachment of the same name as it is",
+        rule: "DEL of one container leaves another's attachment of the same name as it is, however alike their ids are",
         assertions: &["Y04"],
         level: Level::Should,
         run: apart::containers_apart,
@@ -78,8 +85,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "networks_apart",
-        rule: "DEL in another network leaves the container's attachment as it is",
-        assertions: &["Y04"],
+        rule: "DEL in another network, however alike the names are, leaves the container's attachment as it is",
+        assertions: &["Y04", "D06"],
         level: Level::Should,
         run: apart::networks_apart,
         ..BASE

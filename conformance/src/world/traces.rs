@@ -93,6 +93,20 @@ impl Traces {
         self.compare(&world.traces(pod)?, Sysctls::All)
     }
 
+    /// The plugin must hold what it held then, at once or soon, where it can be asked: whatever stands on the host and in
+    /// sandboxes.
+    ///
+    /// # Errors
+    /// It holds something else.
+    pub fn holding_is_back(&self, world: &World<'_>) -> Verdict {
+        soon(
+            || match self.held_otherwise(world.traces(None)?.held.as_ref()) {
+                None => Ok(()),
+                Some(found) => wrong(found),
+            },
+        )
+    }
+
     /// All that was there then must still be there, whatever came since.
     ///
     /// # Errors
@@ -138,11 +152,14 @@ impl Traces {
                 sysctls == Sysctls::All || section(change) != "sysctl"
             }));
         }
-        if self.held != now.held {
-            let [now, before] = [&now.held, &self.held].map(|held| held.as_deref().unwrap_or(&[]));
-            found.push(format!("the plugin holds {now:?}, not {before:?}"));
-        }
+        found.extend(self.held_otherwise(now.held.as_ref()));
         found
+    }
+
+    fn held_otherwise(&self, now: Option<&Vec<String>>) -> Option<String> {
+        let before = self.held.as_ref();
+        let [now, before] = [now, before].map(|held| held.map_or(&[][..], Vec::as_slice));
+        (now != before).then(|| format!("the plugin holds {now:?}, not {before:?}"))
     }
 }
 

@@ -41,9 +41,28 @@ pub(super) fn later_changes(world: &World<'_>) -> Verdict {
     let link = json!({"name": "net9", "sandbox": pod.sandbox()});
     push(&mut result, "interfaces", link);
     let ip = json!({"version": "4", "address": "198.51.100.9/24", "interface": at});
+    let mut before = result.clone();
+    push(&mut before, "ips", ip.clone());
+    if let Some(ips) = before["ips"].as_array_mut() {
+        // as one that stood there before it
+        ips.rotate_right(1);
+    }
     push(&mut result, "ips", ip);
-    result["dns"] = json!({"nameservers": ["192.0.2.53"]});
-    world.run(&world.call_after("CHECK", &result)?)?.silent()
+    for result in [before, result] {
+        for dns in [
+            json!({"nameservers": ["192.0.2.53"]}),
+            json!({"nameservers": ["192.0.2.53"], "domain": "example.test", "search": ["example.test"]}),
+            Value::Null,
+        ] {
+            let mut result = result.clone();
+            match (dns.is_null(), result.as_object_mut()) {
+                (true, Some(members)) => drop(members.remove("dns")),
+                _ => result["dns"] = dns,
+            }
+            world.run(&world.call_after("CHECK", &result)?)?.silent()?;
+        }
+    }
+    Ok(())
 }
 
 fn push(result: &mut Value, list: &str, entry: Value) {

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::parts::own_addresses;
 use super::telling::inside;
-use crate::case::{Mode, Verdict, skip};
-use crate::pod::Pod;
+use crate::case::{Mode, Verdict, expect, skip};
 use crate::world::World;
+use crate::world::traces::has_link;
 
 pub(super) fn interface_gone(world: &World<'_>) -> Verdict {
     let pod = world.pod()?;
@@ -24,6 +25,10 @@ pub(super) fn interface_gone(world: &World<'_>) -> Verdict {
         if !command.ends_with(&["down"]) {
             world.run(&check)?.failure()?;
         }
+        let is_renamed = command.ends_with(&["name", "other0"]);
+        expect(!is_renamed || has_link(&pod.netns, "other0")?, || {
+            "the interface under another name is gone after a CHECK that failed".to_owned()
+        })?;
     }
     Ok(())
 }
@@ -43,20 +48,6 @@ pub(super) fn mac_changed(world: &World<'_>) -> Verdict {
     world.run(&check)?.failure().map(drop)
 }
 
-pub(super) fn address_gone(world: &World<'_>) -> Verdict {
-    let pod = world.pod()?;
-    let result = world.add()?;
-    let own = own_addresses(&result, &pod);
-    let Some(address) = own.first() else {
-        return skip("it gives no address");
-    };
-    let check = world.call_after("CHECK", &result)?;
-    world.run(&check)?.silent()?;
-    pod.netns
-        .ip(&["addr", "del", address, "dev", pod.ifname()])?;
-    world.run(&check)?.failure().map(drop)
-}
-
 pub(super) fn address_listed(world: &World<'_>) -> Verdict {
     let pod = world.pod()?;
     let mut result = world.add()?;
@@ -69,48 +60,4 @@ pub(super) fn address_listed(world: &World<'_>) -> Verdict {
         .run(&world.call_after("CHECK", &result)?)?
         .failure()
         .map(drop)
-}
-
-pub(super) fn route_gone(world: &World<'_>) -> Verdict {
-    let pod = world.pod()?;
-    let result = world.add()?;
-    let foreign = listed(pod.previous.as_ref(), "routes", "dst");
-    let own = listed(Some(&result), "routes", "dst");
-    let Some(dst) = own.iter().find(|dst| !foreign.contains(dst)) else {
-        return skip("its result has no route of its own");
-    };
-    let check = world.call_after("CHECK", &result)?;
-    world.run(&check)?.silent()?;
-    if pod.netns.ip(&["route", "show", "exact", dst])?.is_empty() {
-        return skip("its route is in a table of its own");
-    }
-    pod.netns.ip(&["route", "del", dst])?;
-    world.run(&check)?.failure().map(drop)
-}
-
-pub(super) fn damage_stays(world: &World<'_>) -> Verdict {
-    let pod = world.pod()?;
-    let result = world.add()?;
-    if own_addresses(&result, &pod).is_empty() {
-        return skip("it gives no address");
-    }
-    pod.netns.ip(&["addr", "flush", "dev", pod.ifname()])?;
-    let before = world.traces(Some(&pod))?;
-    let answer = world.run(&world.call_after("CHECK", &result)?)?;
-    before.are_unchanged(world, Some(&pod))?;
-    answer.failure().map(drop)
-}
-
-/// The addresses that `result` has more than the plugins' before it.
-fn own_addresses(result: &Value, pod: &Pod) -> Vec<String> {
-    let foreign = listed(pod.previous.as_ref(), "ips", "address");
-    let mut own = listed(Some(result), "ips", "address");
-    own.retain(|address| !foreign.contains(address));
-    own
-}
-
-fn listed(result: Option<&Value>, list: &str, member: &str) -> Vec<String> {
-    let entries = result.and_then(|result| result[list].as_array());
-    let text = |entry: &Value| entry[member].as_str().map(str::to_owned);
-    entries.into_iter().flatten().filter_map(text).collect()
 }

@@ -38,12 +38,16 @@ pub(super) fn netns_gone(world: &World<'_>) -> Verdict {
 }
 
 pub(super) fn netns_stale(world: &World<'_>) -> Verdict {
-    let (pod, before, del) = added(world)?;
-    drop(pod);
-    let stale = world.dir().join("stale-netns");
-    std::fs::write(&stale, "").map_err(anyhow::Error::from)?;
-    world.run(&del.env("CNI_NETNS", &stale))?.success()?;
-    before.are_back(world, None)
+    let [file, dir] = ["stale-file", "stale-dir"].map(|name| world.dir().join(name));
+    std::fs::write(&file, "").map_err(anyhow::Error::from)?;
+    std::fs::create_dir(&dir).map_err(anyhow::Error::from)?;
+    for stale in [file, dir] {
+        let (pod, before, del) = added(world)?;
+        drop(pod);
+        world.run(&del.env("CNI_NETNS", &stale))?.success()?;
+        before.are_back(world, None)?;
+    }
+    Ok(())
 }
 
 pub(super) fn netns_reused(world: &World<'_>) -> Verdict {

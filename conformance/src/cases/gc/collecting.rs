@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::lists::{KEYS, gc};
-use crate::case::{Finding, Verdict};
+use crate::call::Call;
+use crate::case::{Finding, Verdict, with};
 use crate::pod::Pod;
 use crate::world::World;
-use crate::world::traces::soon;
+use crate::world::traces::{Traces, soon};
 
 /// A further sandbox with an attachment, and its result.
 pub(super) fn attached(world: &World<'_>) -> Result<(Arc<Pod>, Value), Finding> {
@@ -32,22 +33,49 @@ pub(super) fn stays(world: &World<'_>, pod: &Pod, result: &Value) -> Verdict {
     world.run(&world.after("CHECK", pod, result))?.silent()
 }
 
+/// GC of all but what `list` names, an attachment in `lost` among it: what was held for it is free again, and once its
+/// sandbox is gone too so is the rest. GC may take it for gone already, and leave to the kernel what goes with it.
+pub(super) fn collected(
+    world: &World<'_>,
+    before: &Traces,
+    gc: &Call,
+    lost: impl IntoIterator<Item = Pod>,
+) -> Verdict {
+    world.run(gc)?.silent()?;
+    before.holding_is_back(world)?;
+    lost.into_iter().for_each(drop);
+    before.are_back(world, None)
+}
+
+/// A sandbox with an attachment that nobody will name.
+pub(super) fn lost(world: &World<'_>) -> Result<Pod, Finding> {
+    let pod = world.loose_pod()?;
+    attach(world, &pod)?;
+    Ok(pod)
+}
+
 pub(super) fn unlisted_goes(world: &World<'_>) -> Verdict {
     world.traces_in_use(None)?;
     let (kept, result) = attached(world)?;
-    let gone = world.another_pod()?;
     let before = world.traces(Some(&kept))?;
-    attach(world, &gone)?;
-    world
-        .run(&gc(world, &KEYS, &json!([entry(&kept)])))?
-        .silent()?;
+    let gone = lost(world)?;
+    // the runtime may call it all the same
+    let del = world.call_for("DEL", &gone).unset("prevResult");
+    let gc = gc(world, &KEYS, &json!([entry(&kept)]));
+    collected(world, &before, &gc, [gone])?;
     before.are_back(world, Some(&kept))?;
     stays(world, &kept, &result)?;
-    // the runtime may call it all the same
-    world
-        .run(&world.call_for("DEL", &gone).unset("prevResult"))?
-        .silent()?;
+    world.run(&del)?.silent()?;
     world.run(&world.after("DEL", &kept, &result))?.silent()
+}
+
+/// What is inside may stay: GC is told no sandbox.
+pub(super) fn live_sandbox(world: &World<'_>) -> Verdict {
+    let lost = world.another_pod()?;
+    let before = world.traces_in_use(None)?;
+    attach(world, &lost)?;
+    world.run(&gc(world, &KEYS, &json!([])))?.silent()?;
+    before.are_back(world, None)
 }
 
 pub(super) fn sandbox_gone(world: &World<'_>) -> Verdict {
@@ -59,32 +87,53 @@ pub(super) fn sandbox_gone(world: &World<'_>) -> Verdict {
     before.are_back(world, None)
 }
 
+/// Also of those whose names begin as this one's, or differ in capitals.
 pub(super) fn other_networks(world: &World<'_>) -> Verdict {
-    const OTHER: &str = "conformance-other";
-    let pod = world.another_pod()?;
-    let call = |verb| world.call_for(verb, &pod).set("name", OTHER);
-    let result = world.run(&call("ADD"))?.result()?;
-    let before = world.traces(Some(&pod))?;
+    let name = world.call_for_nobody("GC").config()["name"].clone();
+    let name = name.as_str().unwrap_or_default();
+    let others = [
+        "conformance-other".to_owned(),
+        format!("{name}2"),
+        name.to_uppercase(),
+    ];
+    let mut kept = Vec::new();
+    for network in &others {
+        let pod = world.another_pod()?;
+        let call = |verb| world.call_for(verb, &pod).set("name", network.as_str());
+        let result = world.run(&call("ADD"))?.result()?;
+        let [check, del] =
+            ["CHECK", "DEL"].map(|verb| call(verb).set("prevResult", result.clone()));
+        kept.push((network, world.traces(Some(&pod))?, pod, check, del));
+    }
     attached(world)?;
     world.run(&gc(world, &KEYS, &json!([])))?.silent()?;
-    before.are_kept(world, Some(&pod))?;
-    world
-        .run(&call("CHECK").set("prevResult", result.clone()))?
-        .silent()?;
-    world.run(&call("DEL").set("prevResult", result))?.silent()
+    for (network, before, pod, check, _) in &kept {
+        with(network, before.are_kept(world, Some(pod)))?;
+        with(network, world.run(check)?.silent())?;
+    }
+    let mut dels = kept.iter().map(|(.., del)| del);
+    dels.try_for_each(|del| world.run(del)?.silent())
 }
 
-/// GC is told no sandbox, so what is inside of this one may stay; it goes with the interface that the DEL after it takes.
+/// Three interfaces, of which two are valid. GC is told no sandbox, so what is inside of this one may stay, and the link
+/// with it; it goes with the DEL after it.
 pub(super) fn by_ifname(world: &World<'_>) -> Verdict {
     let (pod, result) = attached(world)?;
+    let named = |verb: &str, ifname: &str| world.call_for(verb, &pod).env("CNI_IFNAME", ifname);
+    let third = world.run(&named("ADD", "net2"))?.result()?;
     let before = world.traces(None)?;
-    let second = world.call_for("ADD", &pod).env("CNI_IFNAME", "net1");
-    world.run(&second)?.result()?;
+    world.run(&named("ADD", "net1"))?.result()?;
+    let mut valid = [entry(&pod), entry(&pod)];
+    valid[1]["ifname"] = json!("net2");
+    world.run(&gc(world, &KEYS, &json!(valid)))?.silent()?;
+    before.holding_is_back(world)?;
     world
-        .run(&gc(world, &KEYS, &json!([entry(&pod)])))?
+        .run(&named("DEL", "net1").unset("prevResult"))?
         .silent()?;
     before.are_back(world, None)?;
-    stays(world, &pod, &result)
+    stays(world, &pod, &result)?;
+    let check = named("CHECK", "net2").set("prevResult", third);
+    with("net2", world.run(&check)?.silent())
 }
 
 pub(super) fn again(world: &World<'_>) -> Verdict {
@@ -92,7 +141,7 @@ pub(super) fn again(world: &World<'_>) -> Verdict {
     world.run(&gc(world, &KEYS, &unknown))?.silent()?;
     let (kept, result) = attached(world)?;
     let before = world.traces(Some(&kept))?;
-    let list = json!([unknown[0], entry(&kept)]);
+    let list = json!([unknown[0], entry(&kept), entry(&kept)]);
     for _ in 0..2 {
         world.run(&gc(world, &KEYS, &list))?.silent()?;
     }

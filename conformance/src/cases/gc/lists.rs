@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::collecting::{attach, attached, entry, stays};
+use super::collecting::{attach, attached, collected, entry, lost, stays};
 use crate::call::Call;
-use crate::case::Verdict;
+use crate::case::{Verdict, with};
 use crate::world::World;
 
 /// Both keys, in libcni's order (containernetworking/cni#1101).
@@ -19,20 +19,34 @@ pub(super) fn gc(world: &World<'_>, keys: &[&str], list: &Value) -> Call {
 
 pub(super) fn either_key(world: &World<'_>) -> Verdict {
     for keys in [&KEYS[..], &KEYS[..1], &KEYS[1..]] {
-        let [kept, lost] = [world.another_pod()?, world.another_pod()?];
+        let kept = world.another_pod()?;
         let before = world.traces_in_use(None)?;
         let result = attach(world, &kept)?;
         let with_one = world.traces(None)?;
-        attach(world, &lost)?;
-        world
-            .run(&gc(world, keys, &json!([entry(&kept)])))?
-            .silent()?;
-        with_one.are_back(world, None)?;
+        let lost = lost(world)?;
+        let gc = gc(world, keys, &json!([entry(&kept)]));
+        with(
+            &keys.join(" and "),
+            collected(world, &with_one, &gc, [lost]),
+        )?;
         stays(world, &kept, &result)?;
         world.run(&world.after("DEL", &kept, &result))?.success()?;
         before.are_back(world, None)?;
     }
     Ok(())
+}
+
+/// Two lists that differ, which no runtime sends.
+pub(super) fn newer_key_first(world: &World<'_>) -> Verdict {
+    let (kept, result) = attached(world)?;
+    let before = world.traces(Some(&kept))?;
+    let list = json!([entry(&kept)]);
+    for other in [json!([]), Value::Null] {
+        let call = gc(world, &KEYS[..1], &list).set(KEYS[1], other);
+        world.run(&call)?.silent()?;
+        before.are_unchanged(world, Some(&kept))?;
+    }
+    stays(world, &kept, &result)
 }
 
 pub(super) fn null_list(world: &World<'_>) -> Verdict {
@@ -44,13 +58,9 @@ pub(super) fn empty_list(world: &World<'_>) -> Verdict {
 }
 
 fn all_go(world: &World<'_>, list: &Value) -> Verdict {
-    let lost = [world.another_pod()?, world.another_pod()?];
     let before = world.traces_in_use(None)?;
-    for pod in &lost {
-        attach(world, pod)?;
-    }
-    world.run(&gc(world, &KEYS, list))?.silent()?;
-    before.are_back(world, None)
+    let lost = [lost(world)?, lost(world)?];
+    collected(world, &before, &gc(world, &KEYS, list), lost)
 }
 
 pub(super) fn no_list(world: &World<'_>) -> Verdict {

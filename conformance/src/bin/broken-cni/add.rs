@@ -33,6 +33,9 @@ pub fn add(call: &Call) -> Result<Option<Value>, Failure> {
         let _ = fs::remove_file(&mark);
         crate::answer::outlive(&mark);
     }
+    if broken("add-sandbox-of-one") {
+        claim(call)?;
+    }
     let answer = attach(call);
     let _ = fs::remove_file(under_way);
     if answer.is_err() && broken("add-del-stuck") {
@@ -120,6 +123,19 @@ fn refused_late(call: &Call) {
         && let Ok(given) = ipam::give(call, &state)
     {
         let _ = state.put(&record(call, given.addresses(), None, true));
+    }
+}
+
+/// A sandbox stays its first container's.
+fn claim(call: &Call) -> Result<(), Failure> {
+    fs::create_dir_all(call.conf.data_dir())?;
+    let name = call.environment.netns.replace('/', "_");
+    let file = call.conf.data_dir().join(format!("first-in{name}"));
+    let id = call.key.container_id.as_str();
+    match fs::read_to_string(&file) {
+        Ok(first) if first != id => Err(Failure::new(101, "the sandbox is another container's")),
+        Ok(_) => Ok(()),
+        Err(_) => Ok(fs::write(file, id)?),
     }
 }
 

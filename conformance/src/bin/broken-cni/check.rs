@@ -55,6 +55,7 @@ pub fn check(call: &Call) -> Result<Option<Value>, Failure> {
         return if excused {
             Ok(answer())
         } else {
+            give_up(call)?;
             Err(mismatch(format!("there is no {ifname}")))
         };
     };
@@ -73,6 +74,14 @@ pub fn check(call: &Call) -> Result<Option<Value>, Failure> {
         ipam::forward(call, "CHECK")?;
     }
     Ok(answer())
+}
+
+/// What CHECK may not do when it fails.
+fn give_up(call: &Call) -> Result<(), Failure> {
+    if broken("check-releases") {
+        State::open(&call.conf.data_dir())?.forget(&call.key);
+    }
+    Ok(())
 }
 
 /// What CHECK may not do in a sandbox.
@@ -167,6 +176,9 @@ fn compare_addresses(
     } else {
         listed.collect()
     };
+    if broken("check-first-address") {
+        is_first(&own, prev)?;
+    }
     let found = link["addr_info"].as_array().cloned().unwrap_or_default();
     let found: Vec<String> = found
         .iter()
@@ -179,13 +191,18 @@ fn compare_addresses(
         })
         .collect();
     for address in own.iter().map(String::as_str).chain(listed.iter().copied()) {
-        if found.iter().any(|found| found == address) || broken("check-address-unseen") {
+        let alone = |address: &str| address.split('/').next().map(str::to_owned);
+        let is_it = |found: &String| {
+            found == address || (broken("check-prefix-unseen") && alone(found) == alone(address))
+        };
+        if found.iter().any(is_it) || broken("check-address-unseen") {
             continue;
         }
         if broken("check-mends") {
             netns.run(|| ip(&["addr", "add", address, "dev", &call.key.ifname]))?;
             continue;
         }
+        give_up(call)?;
         return Err(mismatch(format!("address {address} is missing")));
     }
     let foreign = found
@@ -195,6 +212,16 @@ fn compare_addresses(
         return Err(mismatch("there is another address".to_owned()));
     }
     Ok(())
+}
+
+fn is_first(own: &[String], prev: &Prev) -> Result<(), Failure> {
+    let listed = prev.list("ips").first().map(|ip| &ip["address"]);
+    let is_its = listed.is_none_or(|listed| own.iter().any(|own| listed == own.as_str()));
+    if is_its {
+        Ok(())
+    } else {
+        Err(mismatch("another address stands first".to_owned()))
+    }
 }
 
 fn compare_route(route: &Value, netns: &Netns) -> Result<(), Failure> {

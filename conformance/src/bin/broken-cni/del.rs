@@ -1,7 +1,7 @@
 //! DEL: takes back what the records say, and calls what is gone a success.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ pub fn del(call: &Call) -> Result<Option<Value>, Failure> {
     if broken("del-once") || broken("del-unknown-fails") || broken("killed-add-goes-on") {
         fs::write(mark, "")?;
     }
+    if broken("del-unknown-noted") {
+        note_unknown(call, record.is_none())?;
+    }
     let is_known = |record: &Record| {
         !broken("del-needs-conf") || call.conf.mtu().is_ok_and(|mtu| mtu == record.mtu)
     };
@@ -71,6 +74,16 @@ pub fn del(call: &Call) -> Result<Option<Value>, Failure> {
         forwarded?;
     }
     Ok(answer())
+}
+
+/// What was never added is held from one DEL to the next.
+fn note_unknown(call: &Call, is_unknown: bool) -> Result<(), Failure> {
+    let name = format!("unknown-{}", call.key.host_ifname());
+    let noted = call.conf.data_dir().join("attachments").join(name);
+    if is_unknown && fs::remove_file(&noted).is_err() {
+        fs::write(noted, "")?;
+    }
+    Ok(())
 }
 
 /// Where a DEL notes that it was there, if somebody is to know.
@@ -95,6 +108,9 @@ fn netns(call: &Call) -> Result<Option<Option<Netns>>, Failure> {
             Err(gone.into_failure(path))
         }
         Err(Unusable::Gone(_)) => Ok(Some(None)),
+        Err(other) if broken("del-stale-dir-fails") && Path::new(path).is_dir() => {
+            Err(other.into_failure(path))
+        }
         Err(other) if broken("del-stale-netns-fails") => Err(other.into_failure(path)),
         Err(Unusable::Other) if broken("del-stale-netns-leaks") => Ok(None),
         Err(other) => {

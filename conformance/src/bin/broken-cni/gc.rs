@@ -21,9 +21,13 @@ pub fn gc(call: &Call) -> Result<Option<Value>, Failure> {
     let state = State::open(&call.conf.data_dir())?;
     let mut failures = Vec::new();
     for record in state.all() {
-        let is_ours = record.key.network == call.key.network || broken("gc-other-networks");
+        let network = record.key.network.as_str();
+        let is_ours = network == call.key.network
+            || broken("gc-other-networks")
+            || (broken("gc-network-prefix") && network.starts_with(&call.key.network));
         let stays = !is_ours || (is_valid(&record, &valid) && !broken("gc-valid-too"));
-        if stays || broken("gc-nothing") {
+        let lives = broken("gc-live-kept") && Path::new(&record.netns).exists();
+        if stays || lives || broken("gc-nothing") {
             continue;
         }
         if broken("gc-gone-netns-fails") && !Path::new(&record.netns).exists() {
@@ -68,6 +72,9 @@ fn valid(call: &Call) -> Result<Vec<Value>, Failure> {
     if broken("gc-old-key-only") {
         keys.remove(0);
     }
+    if broken("gc-old-key-first") {
+        keys.reverse();
+    }
     let refused = || Failure::new(7, "GC without a list of valid attachments");
     let all = || {
         State::open(&call.conf.data_dir()).map(|state| {
@@ -86,6 +93,7 @@ fn valid(call: &Call) -> Result<Vec<Value>, Failure> {
         Some(Value::Null) if broken("gc-null-keeps") => all(),
         Some(Value::Array(list)) if list.is_empty() && broken("gc-empty-keeps") => all(),
         Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(list)) if broken("gc-twice-refused") && has_twins(list) => Err(refused()),
         Some(Value::Array(list)) if list.iter().all(is_entry) || broken("gc-list-unchecked") => {
             Ok(list.clone())
         }
@@ -94,6 +102,10 @@ fn valid(call: &Call) -> Result<Vec<Value>, Failure> {
             format!("the list of valid attachments is {other}"),
         )),
     }
+}
+
+fn has_twins(list: &[Value]) -> bool {
+    (1..list.len()).any(|at| list[..at].contains(&list[at]))
 }
 
 fn is_entry(entry: &Value) -> bool {

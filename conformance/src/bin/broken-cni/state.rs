@@ -114,6 +114,12 @@ impl State {
             ifname,
         } = key;
         let name = match () {
+            () if broken("state-short-id") => {
+                format!("{network}:{container_id:.12}:{ifname}")
+            }
+            () if broken("state-any-case") => {
+                format!("{network}:{container_id}:{ifname}").to_lowercase()
+            }
             () if broken("state-any-network") => format!("{container_id}:{ifname}"),
             () if broken("state-any-container") => format!("{network}:{ifname}"),
             () if broken("state-any-ifname") => format!("{network}:{container_id}"),

@@ -76,20 +76,21 @@ impl Attached<'_> {
         if !listed.host {
             interfaces.push(json!({"name": self.added.host_ifname, "mac": self.added.host_mac}));
         }
-        let pod = listed.pod.unwrap_or_else(|| {
-            interfaces.push(self.pod_interface());
-            listed.interfaces + interfaces.len() - 1
-        });
-        append(&mut document, "interfaces", interfaces);
-        append(&mut document, "ips", vec![self.ip(pod)]);
-        // A namespace has one default route without a metric: an earlier plugin's stays.
-        if !listed.default_route {
+        // On an interface that an earlier plugin made we route nothing, and a namespace has one default route without a
+        // metric: an earlier plugin's stays.
+        if listed.pod.is_none() && !listed.default_route {
             append(
                 &mut document,
                 "routes",
                 vec![json!({"dst": DEFAULT_ROUTE, "gw": self.added.gateway})],
             );
         }
+        let pod = listed.pod.unwrap_or_else(|| {
+            interfaces.push(self.pod_interface());
+            listed.interfaces + interfaces.len() - 1
+        });
+        append(&mut document, "interfaces", interfaces);
+        append(&mut document, "ips", vec![self.ip(pod)]);
         Value::Object(document)
     }
 

@@ -18,6 +18,9 @@ use serde_json::Value;
 
 use super::{Netns, output};
 
+/// The section of sysctls.
+pub const SYSCTL: &str = "sysctl";
+
 /// The configuration of one namespace at one moment: lines by section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -72,7 +75,7 @@ impl Snapshot {
             "neighbour",
             [lines(&neighbours4, selected), lines(&neighbours6, selected)].concat(),
         );
-        put("sysctl", netns.run(sysctl::lines)?);
+        put(SYSCTL, netns.run(sysctl::lines)?);
         let ruleset =
             netns.run(|| output(Command::new("nft").args(["-j", "list", "ruleset"])))??;
         let ruleset = serde_json::from_str(&ruleset).context("nft -j list ruleset")?;
@@ -107,6 +110,10 @@ impl Snapshot {
         let mut changes = Vec::new();
         for name in names {
             let (before, after) = (self.section(name), later.section(name));
+            if name == SYSCTL {
+                changes.extend(sysctl::changes(before, after));
+                continue;
+            }
             let removed = without(before, after)
                 .into_iter()
                 .map(|line| Change::Removed(name.clone(), line));

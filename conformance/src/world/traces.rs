@@ -7,7 +7,7 @@ use super::World;
 use crate::case::{Finding, Verdict, expect, wrong};
 use crate::interrupt;
 use crate::netns::Netns;
-use crate::netns::snapshot::{Change, Snapshot};
+use crate::netns::snapshot::{Change, SYSCTL, Snapshot};
 use crate::pod::Pod;
 
 /// How long what a DEL started may take to end: a plugin's daemon may delete links after the answer, and the kernel takes
@@ -149,7 +149,7 @@ impl Traces {
         });
         if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
             found.extend(changes("sandbox", before, now, |change| {
-                sysctls == Sysctls::All || section(change) != "sysctl"
+                sysctls == Sysctls::All || section(change) != SYSCTL
             }));
         }
         found.extend(self.held_otherwise(now.held.as_ref()));
@@ -217,7 +217,7 @@ fn changes(
 }
 
 fn is_link_that_went(change: &Change) -> bool {
-    matches!(change, Change::Removed(section, _) if ["link", "address", "sysctl"].contains(&section.as_str()))
+    matches!(change, Change::Removed(section, _) if section == "link" || section == "address")
 }
 
 fn section(change: &Change) -> &str {

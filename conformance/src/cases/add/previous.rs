@@ -6,7 +6,7 @@ use super::earlier::rich;
 use crate::call::Call;
 use crate::case::Source::{Libcni, Plugins, Spec};
 use crate::case::Versions::Each;
-use crate::case::{Finding, Mode, Verdict, skip, wrong};
+use crate::case::{Finding, Mode, Verdict, skip, with};
 use crate::pod::Pod;
 use crate::runtime::conflist::Version;
 use crate::world::traces::Traces;
@@ -55,7 +55,7 @@ fn invalid(world: &World<'_>) -> Result<Vec<Vector>, Finding> {
     ];
     let documents = [json!(7), json!("x"), json!([])];
     let mut vectors = documents
-        .map(|document| (document.to_string(), document))
+        .map(|document| (format!("{document} as prevResult"), document))
         .to_vec();
     vectors.extend(changed(world, &parts)?);
     Ok(vectors)
@@ -69,23 +69,15 @@ fn changed(world: &World<'_>, parts: &[(&str, Value)]) -> Result<Vec<Vector>, Fi
         if let Some(list) = previous.pointer_mut(list) {
             list[member] = part.clone();
         }
-        Ok((format!("{part} as {place}"), previous))
+        Ok((format!("{part} as {place} of prevResult"), previous))
     };
     parts.iter().map(of).collect()
-}
-
-/// Says of which vector a finding is.
-fn with<T>(which: &str, verdict: Result<T, Finding>) -> Verdict {
-    match verdict {
-        Err(Finding::Wrong(what)) => wrong(format!("prevResult with {which}: {what}")),
-        verdict => verdict.map(drop),
-    }
 }
 
 fn each_fails(world: &World<'_>, vectors: Vec<Vector>) -> Verdict {
     for (which, previous) in vectors {
         let answer = world.run(&world.call("ADD")?.set("prevResult", previous))?;
-        with(&which, answer.failure())?;
+        with(&which, answer.failure().map(drop))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::lists::{KEYS, gc};
 use crate::call::Call;
-use crate::case::{Finding, Verdict, with};
+use crate::case::{Finding, Verdict, skip, with};
 use crate::pod::Pod;
 use crate::world::World;
 use crate::world::traces::{Traces, soon};
@@ -100,7 +100,11 @@ pub(super) fn other_networks(world: &World<'_>) -> Verdict {
     for network in &others {
         let pod = world.another_pod()?;
         let call = |verb| world.call_for(verb, &pod).set("name", network.as_str());
-        let result = world.run(&call("ADD"))?.result()?;
+        let added = world.run(&call("ADD"))?;
+        if !added.succeeded() {
+            return skip("two networks cannot have the same addresses");
+        }
+        let result = added.result()?;
         let [check, del] =
             ["CHECK", "DEL"].map(|verb| call(verb).set("prevResult", result.clone()));
         kept.push((network, world.traces(Some(&pod))?, pod, check, del));

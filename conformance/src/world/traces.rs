@@ -17,12 +17,12 @@ const SOON: Duration = Duration::from_secs(6);
 /// How many differences are quoted.
 const QUOTED: usize = 4;
 
-/// Whose sysctls must be as they were. A sandbox's go with it: no plugin's DEL sets them back (the reference's tuning
-/// among them).
+/// Whether sysctls must be as they were. No plugin's DEL sets them back: a sandbox's go with it, and a host forwards
+/// from its first pod on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sysctls {
-    OfTheHost,
-    All,
+    Aside,
+    Too,
 }
 
 /// How things stood at one moment.
@@ -74,15 +74,15 @@ impl Traces {
     /// # Errors
     /// It does not; the first differences are named.
     pub fn are_back(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
-        soon(|| self.compare(&world.traces(pod)?, Sysctls::OfTheHost))
+        soon(|| self.compare(&world.traces(pod)?, Sysctls::Aside))
     }
 
-    /// As [`Traces::are_back`], for a call that had nothing to do: the sandbox's sysctls too.
+    /// As [`Traces::are_back`], for a call that had nothing to do: sysctls too.
     ///
     /// # Errors
     /// Something changed.
     pub fn are_still(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
-        soon(|| self.compare(&world.traces(pod)?, Sysctls::All))
+        soon(|| self.compare(&world.traces(pod)?, Sysctls::Too))
     }
 
     /// Nothing may have changed up to now.
@@ -90,7 +90,7 @@ impl Traces {
     /// # Errors
     /// Something has.
     pub fn are_unchanged(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
-        self.compare(&world.traces(pod)?, Sysctls::All)
+        self.compare(&world.traces(pod)?, Sysctls::Too)
     }
 
     /// The plugin must hold what it held then, at once or soon, where it can be asked: whatever stands on the host and in
@@ -113,7 +113,8 @@ impl Traces {
     /// Something is gone.
     pub fn are_kept(&self, world: &World<'_>, pod: Option<&Pod>) -> Verdict {
         let now = world.traces(pod)?;
-        let is_gone = |change: &Change| !matches!(change, Change::Added(..));
+        let is_gone =
+            |change: &Change| !matches!(change, Change::Added(..)) && section(change) != SYSCTL;
         let mut gone = changes("host", &self.host, &now.host, |change| {
             is_gone(change) && !self.is_others(change)
         });
@@ -144,13 +145,12 @@ impl Traces {
     }
 
     fn differences(&self, now: &Self, sysctls: Sysctls) -> Vec<String> {
+        let counts = |change: &Change| sysctls == Sysctls::Too || section(change) != SYSCTL;
         let mut found = changes("host", &self.host, &now.host, |change| {
-            !self.is_others(change)
+            counts(change) && !self.is_others(change)
         });
         if let (Some(before), Some(now)) = (&self.sandbox, &now.sandbox) {
-            found.extend(changes("sandbox", before, now, |change| {
-                sysctls == Sysctls::All || section(change) != SYSCTL
-            }));
+            found.extend(changes("sandbox", before, now, counts));
         }
         found.extend(self.held_otherwise(now.held.as_ref()));
         found

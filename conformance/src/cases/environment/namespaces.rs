@@ -122,7 +122,7 @@ fn own_namespace_is_left_alone(world: &World<'_>) -> Verdict {
                 .env("CNI_IFNAME", name),
         )?;
     }
-    before.are_back(world, None)
+    before.are_still(world, None)
 }
 
 fn own_namespace_on_request(world: &World<'_>) -> Verdict {

@@ -85,14 +85,14 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "del_forwarded",
         rule: "DEL calls the IPAM plugin's DEL with all that it got itself, also without CNI_NETNS, and its error is the plugin's",
-        assertions: &["L03", "D13"],
+        assertions: &["L01", "L03", "D13"],
         run: del_forwarded,
         ..BASE
     },
     Case {
         name: "check_forwarded",
         rule: "CHECK calls the IPAM plugin's CHECK with all that it got itself, and its error is the plugin's",
-        assertions: &["L03", "K08"],
+        assertions: &["L01", "L03", "K08"],
         versions: Versions::Since(Version::V0_4_0),
         run: check_forwarded,
         ..BASE
@@ -100,7 +100,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "status_forwarded",
         rule: "STATUS calls the IPAM plugin's STATUS with all that it got itself, and its error is the plugin's",
-        assertions: &["L03", "S05"],
+        assertions: &["L01", "L03", "S05"],
         versions: Versions::Since(Version::V1_1_0),
         run: status_forwarded,
         ..BASE
@@ -108,7 +108,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "gc_forwarded",
         rule: "GC calls the IPAM plugin's GC with all that it got itself, the list of valid attachments too",
-        assertions: &["L03", "G06"],
+        assertions: &["L01", "L03", "G06"],
         versions: Versions::Since(Version::V1_1_0),
         run: gc_forwarded,
         ..BASE

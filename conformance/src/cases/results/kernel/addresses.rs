@@ -10,7 +10,7 @@ use crate::world::World;
 
 cases! {
     Results;
-    addresses_are_theirs: Must, ["R01"], [Spec("Result types"), Plugins], Each, Each,
+    addresses_are_theirs: Must, ["A04", "R01"], [Spec("Result types"), Plugins], Each, Each,
         "each address is on the link that its index names, in the sandbox or on the host, with the prefix length that is listed";
     addresses_are_listed: Should, ["R01"], [Spec("ADD Success"), Containerd], Each, Each,
         "each address that ADD puts on a link of the sandbox is in the result, and the index names that link if it is listed";

@@ -33,6 +33,11 @@ fn ptp(dir: &Path) -> Value {
     json!({"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.72.0.0/24", "dataDir": dir.join("ipam")}})
 }
 
+/// As ptp leaves a host from its first pod on.
+fn forwards(node: &Node) -> anyhow::Result<()> {
+    node.netns().sysctl("net.ipv4.ip_forward", "1")
+}
+
 #[test]
 fn pods_come_and_go() -> anyhow::Result<()> {
     if !installed()? {
@@ -41,6 +46,7 @@ fn pods_come_and_go() -> anyhow::Result<()> {
     let portmap = json!({"type": "portmap", "snat": true, "capabilities": {"portMappings": true}});
     let node = Node::with_chain("rtn", |dir| json!([ptp(dir), portmap]))?;
     node.use_portmap_once()?;
+    forwards(&node)?;
     let before = Snapshot::take(node.netns())?;
     let first = node.add_pod("first", &[])?;
     let second = node.add_pod(
@@ -73,6 +79,7 @@ fn an_add_that_failed_is_undone() -> anyhow::Result<()> {
         state = dir.to_owned();
         json!([ptp(dir), tuning])
     })?;
+    forwards(&node)?;
     let before = Snapshot::take(node.netns())?;
     let error = node.add_pod("pod", &[]).expect_err("tuning fails");
     assert_eq!(

@@ -9,6 +9,7 @@ use crate::action::{Action, Verb};
 use crate::eni::{Eni, EniState};
 use crate::policy::Policy;
 use crate::reason::Reason;
+use crate::time::Timestamp;
 use crate::trouble::Trouble;
 
 /// So many pods must be without an address for an ENI to be made only because that is quicker.
@@ -207,10 +208,22 @@ impl Planner<'_> {
         eni.state == EniState::Detached && self.may_not_delete()
     }
 
-    /// Whether the role does not permit to delete ENIs, as far as known.
+    /// Whether the role does not permit to delete ENIs, as far as known: [`Self::delete_denied`], or one lies around, whose
+    /// deletion is tried again and would tell.
     pub(super) fn may_not_delete(&self) -> bool {
+        let lie_around = || {
+            let mut enis = self.pool().enis();
+            enis.any(|eni| eni.state == EniState::Detached)
+        };
+        self.delete_denied()
+            .is_some_and(|until| until > self.now || lie_around())
+    }
+
+    /// Until when nothing is deleted because the last try was denied.
+    pub(super) fn delete_denied(&self) -> Option<Timestamp> {
         let last = self.pool().troubles().last(Verb::Delete);
-        last.is_some_and(|trouble| matches!(trouble.reason, Reason::AccessDenied { .. }))
+        let denied = last.filter(|last| matches!(last.reason, Reason::AccessDenied { .. }));
+        denied.map(|trouble| trouble.until)
     }
 
     /// Whether addresses are being asked for, so that a full house is not yet the last word.

@@ -36,6 +36,10 @@ impl Planner<'_> {
     /// None where it could not be deleted: it would lie around, and the next pods would have another one made.
     fn empty_eni(&mut self) -> Option<EniId> {
         if self.may_not_delete() {
+            // None may be left by then whose deletion is tried again.
+            if let Some(until) = self.delete_denied().filter(|until| *until > self.now) {
+                self.wake(until);
+            }
             return None;
         }
         let mut enis: Vec<&Eni> = self

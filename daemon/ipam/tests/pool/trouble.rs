@@ -204,3 +204,36 @@ fn a_detach_that_is_not_permitted_does_not_keep_the_eni_from_pods() {
     node.run(Duration::from_secs(30));
     assert_eq!((node.waiting, node.pods.len()), (0, 23));
 }
+
+/// Somebody else deleted what lay around, so nothing is left to try a deletion with.
+#[test]
+fn enis_go_again_an_hour_after_a_deletion_was_denied() {
+    let mut node = crate::growth::with_pods(M5_LARGE, 12);
+    let mut denied = None;
+    for round in 0..3 {
+        while node.pods.len() > 3 {
+            node.remove(3, Duration::from_secs(1));
+        }
+        for _ in 0..3_600 {
+            node.advance(Duration::from_secs(1));
+            while let Some(flight) = node.flights.first() {
+                let deletes = flight.action.verb() == Verb::Delete && denied.is_none();
+                let end = if deletes {
+                    denied = flight.action.eni().cloned();
+                    End::Refuse(FailureKind::AccessDenied)
+                } else {
+                    End::Answer
+                };
+                node.end(0, end);
+            }
+            if let Some(lying) = &denied {
+                node.cloud.enis.remove(lying);
+            }
+        }
+        let enis = node.cloud.enis.len();
+        assert!(round == 0 || enis == 1, "round {round}: {enis} for 3 pods");
+        node.ask(24);
+        node.run(Duration::from_secs(30));
+    }
+    assert!(denied.is_some());
+}

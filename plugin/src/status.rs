@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::call::Call;
 use crate::client::{AskError, Daemon, unexpected};
 use crate::clock;
+use crate::config::Paths;
 use crate::contract::{ALIVE_WITHIN, Ask, HEARTBEAT_EXTENSION, Outcome};
 use crate::error::{Error, code};
 
@@ -22,10 +23,9 @@ const AFTERWARDS: Duration = Duration::from_millis(300);
 
 /// Success, code 50, or what ADD says of the configuration.
 pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
-    let ask = request(call)?;
-    let socket = call.config.paths()?.socket;
+    let socket = judged(call)?.socket;
     let daemon = Daemon::new(&socket, call.deadline - AFTERWARDS);
-    match daemon.ask(ask, None) {
+    match daemon.ask(Ask::Status, None) {
         Ok(outcome) => conclude(outcome),
         Err(lost) => {
             let mute = lost.is_away() || matches!(lost, AskError::Silent);
@@ -37,12 +37,17 @@ pub(crate) fn status(call: &Call) -> Result<Option<Value>, Error> {
     }
 }
 
-/// What the daemon is asked. All of the configuration that ADD judges is judged here too, in the same order: prevResult
-/// and the pod's name come only with a pod.
+/// What the daemon is asked.
 pub(crate) fn request(call: &Call) -> Result<Ask, Error> {
-    call.config.paths()?;
+    judged(call).map(|_| Ask::Status)
+}
+
+/// All of the configuration that ADD judges is judged here too, in the same order: prevResult and the pod's name come only
+/// with a pod.
+fn judged(call: &Call) -> Result<Paths, Error> {
+    let paths = call.config.paths()?;
     call.config.link()?;
-    Ok(Ask::Status)
+    Ok(paths)
 }
 
 /// What its answer means.

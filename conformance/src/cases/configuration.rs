@@ -277,6 +277,5 @@ fn malformed_member(world: &World<'_>) -> Verdict {
 
 /// A runtime that is told so does not start pods that would all fail.
 fn malformed_and_status(world: &World<'_>) -> Verdict {
-    world.declines("STATUS")?;
     mistakes_refused(world, "STATUS", &[7, 50, 51])
 }

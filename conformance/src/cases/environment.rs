@@ -96,7 +96,7 @@ fn others_are_not_judged(world: &World<'_>) -> Verdict {
         };
         world.run(&call("VERSION")?)?.result()?;
         for verb in ["STATUS", "GC"] {
-            if world.declines(verb).is_err() {
+            if !world.verbs().contains(&verb) {
                 continue;
             }
             let answer = world.run(&call(verb)?)?;
@@ -135,18 +135,15 @@ fn hostile(call: Call) -> Call {
 
 fn ambient_variables(world: &World<'_>) -> Verdict {
     let added = world.run(&hostile(world.call("ADD")?))?.result()?;
-    if world.has_check() && world.declines("CHECK").is_ok() {
+    if world.verbs().contains(&"CHECK") {
         let call = world.call_after("CHECK", &added)?;
         world.run(&hostile(call))?.silent()?;
     }
     let call = world.call_after("DEL", &added)?;
     world.run(&hostile(call))?.silent()?;
     world.run(&hostile(world.call("VERSION")?))?.result()?;
-    if world.version() < Version::V1_1_0 {
-        return Ok(());
-    }
     for verb in ["STATUS", "GC"] {
-        if world.declines(verb).is_err() {
+        if !world.verbs().contains(&verb) {
             continue;
         }
         let call = hostile(world.call(verb)?);

@@ -75,17 +75,8 @@ fn named(world: &World<'_>) -> Result<Vec<String>, Finding> {
 
 /// Verbs that are gated by a version besides, as far as this version has them and the plugin does them.
 fn gated(world: &World<'_>) -> Vec<&'static str> {
-    let all = [
-        ("CHECK", Version::V0_4_0),
-        ("GC", Version::V1_1_0),
-        ("STATUS", Version::V1_1_0),
-    ];
-    let mut verbs = Vec::new();
-    for (verb, since) in all {
-        if world.version() >= since && world.declines(verb).is_ok() {
-            verbs.push(verb);
-        }
-    }
+    let mut verbs = world.verbs();
+    verbs.retain(|verb| !["ADD", "DEL"].contains(verb));
     verbs
 }
 

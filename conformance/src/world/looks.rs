@@ -8,17 +8,6 @@ use crate::pod::Pod;
 use crate::runtime::conflist::Version;
 
 impl World<'_> {
-    /// Goes on only if the plugin does `verb`.
-    ///
-    /// # Errors
-    /// Skips if the description says that it does not.
-    pub fn declines(&self, verb: &str) -> Verdict {
-        match self.subject().description.declines.get(verb) {
-            Some(reason) => skip(format!("the plugin declines {verb}: {reason}")),
-            None => Ok(()),
-        }
-    }
-
     /// Goes on only if the plugin calls no other.
     ///
     /// # Errors

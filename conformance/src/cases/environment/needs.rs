@@ -94,7 +94,6 @@ fn gc(world: &World<'_>) -> anyhow::Result<Call> {
 }
 
 fn gc_needs(world: &World<'_>) -> Verdict {
-    world.declines("GC")?;
     for call in [
         gc(world)?.without("CNI_PATH"),
         gc(world)?.env("CNI_PATH", ""),
@@ -105,7 +104,6 @@ fn gc_needs(world: &World<'_>) -> Verdict {
 }
 
 fn gc_needs_no_container(world: &World<'_>) -> Verdict {
-    world.declines("GC")?;
     let call = without_all(gc(world)?.without("CNI_ARGS"), &CONTAINER);
     let answer = world.run(&call)?;
     if answer.succeeded() {
@@ -118,7 +116,6 @@ fn gc_needs_no_container(world: &World<'_>) -> Verdict {
 }
 
 fn status_needs_no_variable(world: &World<'_>) -> Verdict {
-    world.declines("STATUS")?;
     let call = without_all(world.call("STATUS")?.without("CNI_ARGS"), &CONTAINER);
     let answer = world.run(&call)?;
     if answer.succeeded() {
@@ -138,7 +135,7 @@ fn del_needs_no_namespace(world: &World<'_>) -> Verdict {
 /// ADD, CHECK, DEL and STATUS, as far as this version has them, each changed by `change`, must succeed.
 fn succeed(world: &World<'_>, change: impl Fn(Call) -> Call) -> Verdict {
     let added = world.run(&change(world.call("ADD")?))?.result()?;
-    if world.has_check() && world.declines("CHECK").is_ok() {
+    if world.verbs().contains(&"CHECK") {
         world
             .run(&change(world.call_after("CHECK", &added)?))?
             .success()?;
@@ -146,7 +143,7 @@ fn succeed(world: &World<'_>, change: impl Fn(Call) -> Call) -> Verdict {
     world
         .run(&change(world.call_after("DEL", &added)?))?
         .success()?;
-    if world.version() < Version::V1_1_0 || world.declines("STATUS").is_err() {
+    if !world.verbs().contains(&"STATUS") {
         return Ok(());
     }
     world.run(&change(world.call("STATUS")?))?.success()

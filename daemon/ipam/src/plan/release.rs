@@ -37,7 +37,7 @@ impl Planner<'_> {
     fn empty_eni(&mut self) -> Option<EniId> {
         if self.may_not_delete() {
             // None may be left by then whose deletion is tried again.
-            if let Some(until) = self.delete_denied().filter(|until| *until > self.now) {
+            if let Some(until) = self.delete_denied() {
                 self.wake(until);
             }
             return None;
